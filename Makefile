@@ -1,0 +1,73 @@
+# Everything a person types: `make help` lists it. Nothing is installed outside this folder.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PORT ?= 8000
+# The first Python 3.11+ that runs and can make a virtual environment; PYTHON=/path/to/python overrides it.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
+PIP := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
+
+.PHONY: help serve build predict test check test-containers bench lock models image clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+serve: .venv/runtime ## serve models/ on http://127.0.0.1:$PORT (8000)
+	@PORT=$(PORT) .venv/bin/python -m app serve
+
+build: .venv/runtime ## optimise models/, write models.lock, replay the golden samples
+	@.venv/bin/python -m app build
+
+test: .venv/dev .venv-sam/ready ## install and pass the tests
+	.venv/bin/python -m pytest
+
+check: .venv/dev ## ruff, mypy --strict, import-linter, house rules
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python -m pytest -q tests/house
+
+test-containers: .venv/dev .venv-sam/ready ## what needs a Docker engine: the image, the emulator in it, SAM
+	.venv/bin/python -m pytest -m containers tests/containers
+
+bench: .venv/dev ## cold start, warm, JSON and memory benchmarks into docs/benchmarks.md
+	.venv/bin/python -m benchmarks
+
+image: ## build the container image onnx-lambda
+	docker build -t onnx-lambda .
+
+models: .venv/dev ## train the example models again
+	.venv/bin/python -m training
+
+lock: .venv/dev ## resolve the newest versions into requirements/*.lock
+	.venv/bin/python -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet uv
+	sh requirements/lock.sh .venv-lock/bin/uv
+
+clean: ## delete everything that was installed or built here
+	rm -rf .venv .venv-sam .venv-lock .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/bin/python:
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "onnx-lambda needs Python 3.11 or newer with venv and ensurepip; none was found." >&2; \
+	  echo "Install it (Debian, Ubuntu: apt-get install python3-venv) or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; fi
+	@"$(PYTHON)" -m venv .venv
+
+.venv/runtime: requirements/runtime.lock | .venv/bin/python
+	@echo "Installing what serving needs into .venv (once) ..."
+	@.venv/bin/python $(PIP) -r requirements/runtime.lock
+	@touch $@
+
+.venv/dev: requirements/dev.lock pyproject.toml | .venv/bin/python
+	@echo "Installing what the tests and checks need into .venv (once) ..."
+	@.venv/bin/python $(PIP) -r requirements/dev.lock
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@ .venv/runtime
+
+# aws-sam-cli pins libraries that the project needs newer, so it lives in an environment of its own; the
+# Lambda runtime interface emulator is inside its wheel.
+.venv-sam/ready: requirements/sam.lock | .venv/bin/python
+	@echo "Installing the SAM command line and the Lambda emulator into .venv-sam (once) ..."
+	@.venv/bin/python -m venv .venv-sam
+	@.venv-sam/bin/python $(PIP) -r requirements/sam.lock
+	@touch $@

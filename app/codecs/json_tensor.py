@@ -1,0 +1,215 @@
+"""One JSON value to one tensor, strictly: nothing is rounded, wrapped, cast or guessed that a caller did not mean."""
+
+from itertools import chain
+from math import isfinite, isnan
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from app.codecs.json_document import NumberArray
+from app.errors import NotFinite, OutOfRange, WrongDatatype, WrongShape
+from app.tensors import BFLOAT16_MAX, Array, Datatype, TensorSpec, Value
+
+_NAMED_FLOATS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+# Above 2^53 a double no longer holds every integer, so 9007199254740993.0 may not be the number that was written.
+_EXACT_DOUBLE = 2**53
+_JSON_NAMES = {bool: "boolean", int: "number", float: "number", str: "string", dict: "object", list: "array", type(None): "null"}
+
+
+def decode(value: Any, spec: TensorSpec, pointer: str, *, allow_nan: bool) -> Value:
+    """The tensor (or, for an ONNX sequence, the list of tensors; for an ONNX optional, maybe None) in a JSON value.
+
+    Shapes are those of the nesting; they are checked against the signature by the caller.
+
+    :raises WrongShape: for ragged nesting.
+    :raises WrongDatatype: for a value of another type.
+    :raises OutOfRange: for a number that the datatype cannot hold, or a fraction where an integer is expected.
+    :raises NotFinite: for NaN or infinity, unless ``allow_nan``.
+    """
+    if value is None and spec.optional:
+        return None
+    if spec.sequence:
+        if isinstance(value, NumberArray):
+            value = value.values()
+        if not isinstance(value, list):
+            raise WrongShape(f"input '{spec.name}' is {spec.describe()}: expected an array of tensors.", pointer=pointer)
+        return [_tensor(item, spec, f"{pointer}/{i}", allow_nan=allow_nan) for i, item in enumerate(value)]
+    return _tensor(value, spec, pointer, allow_nan=allow_nan)
+
+
+def _tensor(value: Any, spec: TensorSpec, pointer: str, *, allow_nan: bool) -> Array:
+    if isinstance(value, NumberArray):
+        if (tensor := _from_numbers(value, spec.datatype)) is not None:
+            return tensor
+        value = value.values()
+    items, shape = _flatten(value, spec, pointer)
+    place = _Place(spec, pointer, shape)
+    kind = spec.datatype.kind
+    if kind == "string":
+        return _strings(items, place)
+    if kind == "bool":
+        place.require(items, {bool}, "true or false")
+        return np.array(items, np.bool_).reshape(shape)
+    if kind == "integer":
+        return _integers(items, place)
+    return _floats(items, place, allow_nan=allow_nan)
+
+
+def _from_numbers(numbers: NumberArray, datatype: Datatype) -> Array | None:
+    """The quick way for what is all right; None where the slow way must say what is wrong."""
+    if datatype.kind == "float":
+        doubles = numbers.doubles()
+        return None if doubles is None else _narrowed(doubles, datatype)
+    if datatype.kind == "integer":
+        wide = numbers.integers(unsigned=datatype.name.startswith("U"))
+        if wide is None or wide.dtype == datatype.numpy or wide.size == 0:
+            return None if wide is None else wide.astype(datatype.numpy, copy=False)
+        limits = np.iinfo(cast(Any, datatype.numpy))
+        inside = int(cast(Any, wide.min())) >= limits.min and int(cast(Any, wide.max())) <= limits.max
+        return wide.astype(datatype.numpy) if inside else None
+    return None
+
+
+def _narrowed(doubles: Array, datatype: Datatype) -> Array | None:
+    """Float64 values in the model's width, or None if a finite one would become infinite."""
+    with np.errstate(over="ignore"):
+        narrow = doubles.astype(datatype.numpy)
+    largest = BFLOAT16_MAX if datatype.name == "BF16" else None
+    if largest is not None and bool((np.abs(cast(Any, narrow)) > largest).any()):
+        return None
+    return None if bool(np.isinf(cast(Any, narrow)).any()) else narrow
+
+
+def _flatten(value: Any, spec: TensorSpec, pointer: str) -> tuple[list[Any], tuple[int, ...]]:
+    """The scalars of a nested list in row-major order, and the shape."""
+    shape: list[int] = []
+    level = [value]
+    while level and type(level[0]) in (list, NumberArray):
+        level = [item.values() if type(item) is NumberArray else item for item in level]
+        length = len(level[0])
+        for i, item in enumerate(level):
+            if type(item) is not list or len(item) != length:
+                got = f"one of length {len(item)}" if type(item) is list else f"a {_json_name(item)}"
+                place = _index_text(i, shape)
+                raise WrongShape(
+                    f"input '{spec.name}' is ragged: at {place or 'the top'} stands {got} where its neighbours have length "
+                    f"{length}; the model expects {spec.describe()}.",
+                    pointer=pointer + place.replace("[", "/").replace("]", ""),
+                )
+        shape.append(length)
+        level = list(chain.from_iterable(level))
+    if any(type(item) is list for item in level):
+        first = next(i for i, item in enumerate(level) if type(item) is list)
+        place = _index_text(first, shape)
+        raise WrongShape(
+            f"input '{spec.name}' is ragged: at {place} stands an array where its neighbours are single values; "
+            f"the model expects {spec.describe()}.",
+            pointer=pointer + place.replace("[", "/").replace("]", ""),
+        )
+    return level, tuple(shape)
+
+
+def _index_text(flat: int, shape: list[int] | tuple[int, ...]) -> str:
+    """``[2][0]``: where element number ``flat`` stands."""
+    indices = np.unravel_index(flat, tuple(shape)) if shape and flat >= 0 else ()
+    return "".join(f"[{int(i)}]" for i in indices)
+
+
+def _json_name(value: Any) -> str:
+    return _JSON_NAMES.get(type(value), type(value).__name__)
+
+
+class _Place:
+    """Where a tensor stands in the request, for messages that name the position."""
+
+    def __init__(self, spec: TensorSpec, pointer: str, shape: tuple[int, ...]) -> None:
+        self.spec, self.pointer, self.shape = spec, pointer, shape
+
+    def refuse(self, kind: type[WrongDatatype | OutOfRange | NotFinite], flat: int, got: str, expected: str) -> NoReturn:
+        index = _index_text(flat, self.shape)
+        where = f" at {index}" if index else ""
+        raise kind(
+            f"input '{self.spec.name}'{where} is {got}; the model expects {expected}.",
+            pointer=self.pointer + index.replace("[", "/").replace("]", ""),
+        )
+
+    def require(self, items: list[Any], kinds: set[type], expected: str) -> None:
+        if set(map(type, items)) - kinds:
+            flat = next(i for i, item in enumerate(items) if type(item) not in kinds)
+            name = _json_name(items[flat])
+            self.refuse(WrongDatatype, flat, f"{'an' if name[0] in 'ao' else 'a'} {name}".replace("a null", "null"), expected)
+
+
+def _strings(items: list[Any], place: _Place) -> Array:
+    place.require(items, {str}, "a string (BYTES)")
+    tensor = np.empty(len(items), np.object_)
+    tensor[:] = items
+    return cast(Array, tensor.reshape(place.shape))
+
+
+def _integers(items: list[Any], place: _Place) -> Array:
+    datatype = place.spec.datatype
+    expected = f"a whole number ({datatype.name})"
+    place.require(items, {int, float}, expected)
+    limits = np.iinfo(cast(Any, datatype.numpy))
+    whole: list[int] = []
+    for flat, item in enumerate(items):
+        if type(item) is float:
+            if not isfinite(item):
+                place.refuse(NotFinite, flat, _float_text(item), expected)
+            if not item.is_integer():
+                place.refuse(OutOfRange, flat, f"{item!r}, which has a fraction", expected)
+            if abs(item) > _EXACT_DOUBLE and limits.min <= item <= limits.max:
+                place.refuse(
+                    OutOfRange, flat, f"{item!r}, written as a decimal, beyond the exact range", f"{expected} written with digits only"
+                )
+        number = int(item)
+        if not limits.min <= number <= limits.max:
+            place.refuse(OutOfRange, flat, f"{item!r:.40}", f"{expected} from {limits.min} to {limits.max}")
+        whole.append(number)
+    return np.array(whole, datatype.numpy).reshape(place.shape)
+
+
+def _floats(items: list[Any], place: _Place, *, allow_nan: bool) -> Array:
+    datatype = place.spec.datatype
+    expected = f"a number ({datatype.name})"
+    if set(map(type, items)) - {int, float}:
+        items = [_named_float(item, allow_nan=allow_nan) for item in items]
+        place.require(items, {int, float}, expected + (", null or 'NaN', 'Infinity', '-Infinity'" if allow_nan else ""))
+    try:
+        doubles: Array = np.array(items, np.float64).reshape(place.shape)
+    except OverflowError:
+        flat = next(i for i, item in enumerate(items) if type(item) is int and abs(item) > 2**1023)
+        place.refuse(OutOfRange, flat, "too large", expected)
+    if datatype.item_bytes < 8 or not allow_nan:
+        narrow = _narrowed(doubles, datatype)
+        finite = narrow is not None and not bool(np.isnan(cast(Any, narrow)).any())
+        if narrow is not None and finite:
+            return narrow
+        _explain_not_finite(doubles, place, expected, allow_nan=allow_nan)
+    return doubles.astype(datatype.numpy)
+
+
+def _explain_not_finite(doubles: Array, place: _Place, expected: str, *, allow_nan: bool) -> None:
+    """Refuse the first value that is not finite, or would not be in the model's width; return if all is permitted."""
+    flat_values = cast(Any, doubles).reshape(-1)
+    not_finite = np.flatnonzero(~np.isfinite(flat_values))
+    if not_finite.size and not allow_nan:
+        first = int(not_finite[0])
+        place.refuse(NotFinite, first, _float_text(float(flat_values[first])), f"a finite number ({place.spec.datatype.name})")
+    largest = BFLOAT16_MAX if place.spec.datatype.name == "BF16" else float(np.finfo(cast(Any, place.spec.datatype.numpy)).max)
+    too_large = np.flatnonzero(np.isfinite(flat_values) & (np.abs(flat_values) > largest))
+    if too_large.size:
+        first = int(too_large[0])
+        place.refuse(OutOfRange, first, repr(float(flat_values[first])), f"{expected} of at most {largest:.6g}")
+
+
+def _named_float(item: Any, *, allow_nan: bool) -> Any:
+    if not allow_nan:
+        # A name of a float where none is allowed is called what it is.
+        return _NAMED_FLOATS.get(item, item) if type(item) is str else item
+    return float("nan") if item is None else _NAMED_FLOATS.get(item, item) if type(item) is str else item
+
+
+def _float_text(value: float) -> str:
+    return "NaN" if isnan(value) else ("Infinity" if value > 0 else "-Infinity")

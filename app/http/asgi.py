@@ -1,0 +1,108 @@
+"""The ASGI shell of ``serve``: a bare callable that answers the fast routes and passes the rest to the FastAPI app."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from app.errors import BodyTooLarge, Problem, Unreadable
+from app.http.application import Application
+from app.http.message import Request, Response
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+# Under this many bytes, and for a model that lately ran quicker than this, a hop to a thread costs more than it gives.
+_INLINE_BYTES = 16 * 1024
+_INLINE_SECONDS = 0.002
+
+
+class Runner:
+    """Answers requests beside the event loop where they would hold it up, in it where that is quicker."""
+
+    def __init__(self, application: Application, *, timeout_s: float) -> None:
+        self.application = application
+        self._timeout_s = timeout_s
+        self._threads = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1), thread_name_prefix="predict")
+        # path → how long its requests take of late, in seconds
+        self._lately: dict[str, float] = {}
+
+    async def answer(self, request: Request, body: AsyncIterator[bytes]) -> Response:
+        """Read the body, then answer."""
+        try:
+            request.body = await self._read(request, body)
+        except Problem as problem:
+            return self.application.refuse(problem, request)
+        request.deadline = time.monotonic() + self._timeout_s
+        started = time.perf_counter()
+        if request.method == "POST" and (len(request.body) > _INLINE_BYTES or self._lately.get(request.path, 1.0) > _INLINE_SECONDS):
+            response = await asyncio.get_running_loop().run_in_executor(self._threads, self.application.handle, request)
+        else:
+            response = self.application.handle(request)
+        if response.status == 200:
+            before = self._lately.get(request.path, 0.0)
+            self._lately[request.path] = before * 0.8 + (time.perf_counter() - started) * 0.2
+        return response
+
+    async def _read(self, request: Request, body: AsyncIterator[bytes]) -> bytes:
+        length = request.headers.get("content-length", "")
+        if length.isdigit():
+            # Refused before a byte of it is read.
+            self.application.services.predictor.check_size(int(length))
+        chunks, size = [], 0
+        async for chunk in body:
+            chunks.append(chunk)
+            size += len(chunk)
+            self.application.services.predictor.check_size(size)
+        return b"".join(chunks)
+
+
+class AsgiApp:
+    """The ASGI application."""
+
+    def __init__(self, runner: Runner, fastapi_app: Callable[[], Any], *, fast_lane: bool) -> None:
+        """:param fastapi_app: makes the FastAPI app; called at the first request that needs it."""
+        self._runner = runner
+        self._make = fastapi_app
+        self._made: Any = None
+        self._fast_lane = fast_lane
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection's request."""
+        if scope["type"] != "http":
+            return
+        request = request_of(scope)
+        if not (self._fast_lane and self._runner.application.is_fast(request)):
+            await self._fastapi()(scope, receive, send)
+            return
+        response = await self._runner.answer(request, _body(receive))
+        headers = [(b"content-type", response.content_type.encode()), (b"content-length", str(len(response.body)).encode())]
+        headers += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in response.headers.items()]
+        if response.status == BodyTooLarge.status:
+            # The rest of the body was not read, so the connection cannot be used again.
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    def _fastapi(self) -> Any:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+
+def request_of(scope: Scope) -> Request:
+    """The request of an ASGI scope, without its body."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return Request(scope["method"], scope["path"], headers, scope["query_string"].decode("latin-1"))
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Unreadable("The connection ended before the body did.")
+        yield message.get("body", b"")
+        more = message.get("more_body", False)

@@ -1,0 +1,49 @@
+"""Liveness, readiness, and the front page."""
+
+from typing import Any
+
+import app
+from app.codecs.json_output import dumps
+from app.errors import ModelNotReady, UnknownModel
+from app.http.message import Request, Response
+from app.inference.repository import Repository
+
+LINKS = {
+    "predict": "/predict",
+    "models": "/models",
+    "live": "/health/live",
+    "ready": "/health/ready",
+    "openapi": "/openapi.json",
+    "docs": "/docs",
+}
+
+
+def index() -> Response:
+    """What this is, and where to go from here."""
+    return Response(200, dumps({"name": "onnx-lambda", "version": app.__version__, "links": LINKS}))
+
+
+def live() -> Response:
+    """The process answers."""
+    return Response(200, b'{"status":"live","live":true}')
+
+
+def ready(repository: Repository, request: Request) -> Response:
+    """Every model's state; 503 while the default model cannot answer."""
+    failure: ModelNotReady | None = None
+    try:
+        repository.get()
+    except UnknownModel:
+        # several models and no default: ready as long as the preloaded ones are
+        failed = [entry for entry in repository.entries() if entry.failure]
+        failure = ModelNotReady(f"Model '{failed[0].name}' could not be loaded: {failed[0].failure}") if failed else None
+    except ModelNotReady as problem:
+        failure = problem
+    models: dict[str, Any] = {}
+    for entry in repository.entries():
+        state = {"state": "ready" if entry.loaded else "failed" if entry.failure else "not loaded"}
+        models.setdefault(entry.name, {})[entry.version] = state | ({"reason": entry.failure} if entry.failure else {})
+    body = {"status": "not ready" if failure else "ready", "ready": failure is None, "models": models}
+    if failure is None:
+        return Response(200, dumps(body))
+    return Response(failure.status, dumps(failure.as_object(request.id) | body | {"status": failure.status}), headers={"Retry-After": "30"})

@@ -1,0 +1,189 @@
+"""Lambda's HTTP events: API Gateway HTTP API (payload 2.0 and 1.0), REST API, Function URL and Application Load Balancer.
+
+Parsing is strict, so that nothing a client or a gateway sends raises out of here: what cannot be read is answered 400.
+Event shapes: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html and
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
+"""
+
+import binascii
+import re
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+from urllib.parse import quote, unquote
+
+from app.errors import ResultTooLarge, Unreadable
+from app.http import problems
+from app.http.application import Application
+from app.http.message import Request, Response
+
+Flavour = Literal["v2", "v1", "alb"]
+# 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_RESPONSE_BYTES = 6_291_556
+_METHOD = re.compile(r"[A-Z]{1,20}")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
+_TEXT_TYPES = ("text/", "application/json", "application/problem+json", "application/javascript", "application/xml", "image/svg+xml")
+# Keys of other sources: an event that has one is never HTTP, whatever else it carries (a forged queue message).
+_FOREIGN_KEYS = ("Records", "detail-type", "Items", "BatchInput", "rmqMessagesByQueue", "awslogs", "responsePayload", "requestPayload")
+
+
+def flavour_of(event: Any) -> Flavour | None:
+    """Which HTTP event this is, by its exact shape; None for everything else."""
+    if not isinstance(event, dict) or any(key in event for key in _FOREIGN_KEYS):
+        return None
+    context = event.get("requestContext")
+    if not isinstance(context, dict) or "eventSource" in event:
+        return None
+    if event.get("version") == "2.0" and "routeKey" in event and isinstance(context.get("http"), dict):
+        return "v2"
+    if isinstance(event.get("httpMethod"), str) and "path" in event:
+        if "elb" in context:
+            return "alb"
+        return "v1" if "resource" in event else None
+    return None
+
+
+class LambdaGateway:
+    """Event in, response dictionary out."""
+
+    def __init__(
+        self, application: Application, *, fallback: Callable[[Request], Response], fast_lane: bool, base_path: str, margin_s: float
+    ) -> None:
+        """:param fallback: answers what the fast lane does not (Mangum and FastAPI).
+        :param margin_s: seconds before the invocation's deadline at which a run is ended.
+        """
+        self._application = application
+        self._fallback = fallback
+        self._fast_lane = fast_lane
+        self._base_path = base_path
+        self._margin_s = margin_s
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one event that :func:`flavour_of` recognises. Nothing is raised."""
+        flavour = flavour_of(event) or "v2"
+        request = Request("GET", "/", gateway_id=_gateway_id(event, context))
+        try:
+            self._read(event, context, flavour, request)
+        except Unreadable as problem:
+            return self._render(self._application.refuse(problem, request), request, event, flavour)
+        if self._fast_lane and self._application.is_fast(request):
+            response = self._application.handle(request)
+        else:
+            response = self._fallback(request)
+        return self._render(response, request, event, flavour)
+
+    def _read(self, event: dict[str, Any], context: Any, flavour: Flavour, request: Request) -> None:
+        request.headers = _headers(event)
+        request.method = _method(event, flavour)
+        request.path = self._path(event, flavour)
+        request.query = _query(event, flavour)
+        request.body = _body(event)
+        remaining = getattr(context, "get_remaining_time_in_millis", None)
+        if remaining is not None:
+            request.deadline = time.monotonic() + remaining() / 1000 - self._margin_s
+
+    def _path(self, event: dict[str, Any], flavour: Flavour) -> str:
+        path = event.get("rawPath") if flavour == "v2" else event.get("path")
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise Unreadable("The request's path is missing or does not start with '/'.")
+        stage = event["requestContext"].get("stage")
+        # HTTP APIs put a named stage before the path; REST APIs do not.
+        if flavour == "v2" and isinstance(stage, str) and stage != "$default":
+            path = _without(f"/{stage}", path)
+        path = _without(self._base_path, path)
+        # Decoded once and by segment: an encoded slash stays inside its segment, where no model's name has one.
+        return "/".join(unquote(part, errors="replace") for part in path.split("/"))
+
+    def _render(self, response: Response, request: Request, event: dict[str, Any], flavour: Flavour) -> dict[str, Any]:
+        headers = {"Content-Type": response.content_type, **response.headers}
+        text = None
+        if response.content_type.startswith(_TEXT_TYPES) and "Content-Encoding" not in headers:
+            try:
+                text = response.body.decode()
+            except UnicodeDecodeError:
+                text = None
+        # As a JSON string, quotes and backslashes double; as base64, three bytes become four.
+        size = len(response.body) * 4 // 3 if text is None else len(response.body) + text.count('"') + text.count("\\")
+        if size + 2048 > _RESPONSE_BYTES and response.status < 400:
+            limit = ResultTooLarge(
+                f"The result has {len(response.body)} bytes, {size} in Lambda's envelope, which takes {_RESPONSE_BYTES}; "
+                'ask for fewer rows, or for fewer outputs with "outputs".'
+            )
+            return self._render(problems.render(limit, request), request, event, flavour)
+        body = text if text is not None else b64encode(response.body).decode()
+        answer: dict[str, Any] = {"statusCode": response.status, "headers": headers, "body": body, "isBase64Encoded": text is None}
+        if flavour == "alb" and isinstance(event.get("multiValueHeaders"), dict):
+            answer["multiValueHeaders"] = {name: [value] for name, value in answer.pop("headers").items()}
+        if flavour == "alb":
+            answer["statusDescription"] = str(response.status)
+        return answer
+
+
+def _gateway_id(event: Mapping[str, Any], context: Any) -> str:
+    wanted = event["requestContext"].get("requestId")
+    return wanted if isinstance(wanted, str) and 0 < len(wanted) <= 128 else str(getattr(context, "aws_request_id", ""))
+
+
+def _method(event: dict[str, Any], flavour: Flavour) -> str:
+    method = event["requestContext"]["http"].get("method") if flavour == "v2" else event["httpMethod"]
+    if not isinstance(method, str) or not _METHOD.fullmatch(method.upper()):
+        raise Unreadable("The request's method is not one.")
+    return method.upper()
+
+
+def _headers(event: dict[str, Any]) -> dict[str, str]:
+    """Headers by lower-case name; REST APIs and load balancers may send lists."""
+    single, multiple = event.get("headers") or {}, event.get("multiValueHeaders") or {}
+    if not isinstance(single, dict) or not isinstance(multiple, dict):
+        raise Unreadable("The request's headers are not an object.")
+    found: dict[str, str] = {}
+    for name, value in [*single.items(), *((name, _joined(values)) for name, values in multiple.items())]:
+        if not isinstance(value, str) or not _HEADER_NAME.fullmatch(name) or "\r" in value or "\n" in value or "\x00" in value:
+            raise Unreadable("A header of the request has a name or value that HTTP does not allow.")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise Unreadable("A header of the request is not valid text.") from error
+        found[name.lower()] = value
+    return found
+
+
+def _joined(values: Any) -> Any:
+    return ",".join(values) if isinstance(values, list) and all(isinstance(value, str) for value in values) else None
+
+
+def _query(event: dict[str, Any], flavour: Flavour) -> str:
+    if flavour == "v2":
+        query = event.get("rawQueryString") or ""
+        if not isinstance(query, str):
+            raise Unreadable("The request's query string is not text.")
+        return query
+    multiple = event.get("multiValueQueryStringParameters") or {}
+    single = event.get("queryStringParameters") or {}
+    if not isinstance(multiple, dict) or not isinstance(single, dict):
+        raise Unreadable("The request's query parameters are not an object.")
+    pairs = [(name, value) for name, values in multiple.items() for value in (values if isinstance(values, list) else [])]
+    pairs = pairs or list(single.items())
+    if any(not isinstance(value, str) for _, value in pairs):
+        raise Unreadable("The request's query parameters are not text.")
+    # A load balancer passes them on encoded, API Gateway decoded.
+    return "&".join(f"{n}={v}" if flavour == "alb" else f"{quote(n, errors='replace')}={quote(v, errors='replace')}" for n, v in pairs)
+
+
+def _body(event: dict[str, Any]) -> bytes:
+    body = event.get("body")
+    if body is None:
+        return b""
+    encoded = event.get("isBase64Encoded", False)
+    if not isinstance(body, str) or not isinstance(encoded, bool):
+        raise Unreadable("The request's body is not text, or isBase64Encoded is not true or false.")
+    try:
+        return binascii.a2b_base64(body.encode("ascii"), strict_mode=True) if encoded else body.encode()
+    except (binascii.Error, UnicodeEncodeError) as error:
+        what = "base64, although isBase64Encoded says so" if encoded else "valid Unicode text"
+        raise Unreadable(f"The request's body is not {what}.") from error
+
+
+def _without(prefix: str, path: str) -> str:
+    return path[len(prefix) :] or "/" if prefix and (path == prefix or path.startswith(prefix + "/")) else path

@@ -1,0 +1,43 @@
+"""An HTTP request and response as this program sees them: no framework, no I/O."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# A caller's own id goes into logs and headers, so it is taken only if it is plain (faults.md F-68).
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
+
+
+@dataclass(slots=True)
+class Request:
+    """One request. Header names are in lower case; ``deadline`` is in ``time.monotonic()`` seconds."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    body: bytes = b""
+    deadline: float | None = None
+    gateway_id: str = ""
+    # Filled by the route table: the values of {name} in the path.
+    parameters: dict[str, str] = field(default_factory=dict)
+    _id: str = ""
+
+    @property
+    def id(self) -> str:
+        """What ``X-Request-Id`` answers: the caller's own id if it is plain, else the gateway's, else a new one."""
+        if not self._id:
+            wanted = self.headers.get("x-request-id", "")
+            self._id = wanted if _REQUEST_ID.fullmatch(wanted) else self.gateway_id or str(uuid.uuid4())
+        return self._id
+
+
+@dataclass(slots=True)
+class Response:
+    """One response."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)

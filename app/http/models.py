@@ -1,0 +1,74 @@
+"""What models there are and what each takes and gives."""
+
+from typing import Any
+
+from app.codecs.example import example_body
+from app.codecs.json_output import dumps
+from app.http.message import Request, Response
+from app.inference.loading import Loaded
+from app.inference.manifest import Manifest
+from app.inference.repository import Repository
+from app.tensors import TensorSpec
+
+
+def index(repository: Repository) -> Response:
+    """Every model, with its versions (oldest first)."""
+    models = []
+    for name in repository.names():
+        entry = repository.entry(name)
+        title = entry.manifest.title if isinstance(entry.manifest, Manifest) else ""
+        models.append(
+            {
+                "name": name,
+                "title": title,
+                "versions": repository.versions(name),
+                "default": name == repository.default_model,
+                "links": {"self": f"/models/{name}", "predict": f"/models/{name}/predict"},
+            }
+        )
+    return Response(200, dumps({"models": models}))
+
+
+def show(repository: Repository, request: Request) -> Response:
+    """One model's signature, labels, digest, description and a valid example.
+
+    :raises UnknownModel: or :class:`UnknownVersion`, with the known names.
+    :raises ModelNotReady: when it could not be loaded.
+    """
+    loaded = repository.get(request.parameters["name"], request.parameters.get("version"))
+    return Response(200, dumps(describe(loaded, repository.versions(loaded.name))))
+
+
+def describe(loaded: Loaded, versions: list[str]) -> dict[str, Any]:
+    """The model as a JSON object."""
+    signature, manifest = loaded.signature, loaded.manifest
+    path = f"/models/{loaded.name}/versions/{loaded.version}"
+    return {
+        "name": loaded.name,
+        "version": loaded.version,
+        "versions": versions,
+        "digest": loaded.digest,
+        "title": manifest.title,
+        "description": manifest.description,
+        "labels": list(signature.labels),
+        "features": list(signature.features),
+        "inputs": [_spec(spec) for spec in signature.inputs],
+        "outputs": [_spec(spec) for spec in signature.outputs],
+        "default_outputs": list(signature.default_outputs or signature.output_by_name),
+        "batch": _batch(loaded),
+        "nan": {"input": signature.nan_input, "output": signature.nan_output},
+        "example": example_body(signature, manifest.examples[0].inputs if manifest.examples else None),
+        "links": {"self": path, "predict": f"{path}/predict"},
+    }
+
+
+def _spec(spec: TensorSpec) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": spec.name, "datatype": spec.datatype.name, "shape": spec.shape and list(spec.shape)}
+    return found | ({"sequence": True} if spec.sequence else {}) | ({"optional": True} if spec.optional else {})
+
+
+def _batch(loaded: Loaded) -> dict[str, Any]:
+    if loaded.signature.loops_over_batch:
+        note = "The graph fixes the batch at 1: rows are run one after the other. Export it with a dynamic first dimension to run them at once."
+        return {"kind": "looped", "note": note}
+    return {"kind": "native"}

@@ -1,0 +1,25 @@
+"""Errors as responses: the one shape, whatever failed (RFC 9457, and the string ``error`` of Open Inference)."""
+
+import orjson
+
+from app.errors import InternalError, Problem
+from app.http.message import Request, Response
+from app.http.negotiation import preferred
+
+PROBLEM_JSON = "application/problem+json"
+
+
+def render(problem: Problem, request: Request) -> Response:
+    """The problem as a response; ``application/problem+json`` only for those who ask for it, because clients of model
+    servers show an error only if it is plain ``application/json`` (kserve's REST client compares the whole value).
+    """
+    accept = request.headers.get("accept", "")
+    asked = PROBLEM_JSON in accept and preferred(accept, ("application/json", PROBLEM_JSON)) == PROBLEM_JSON
+    named = asked or (PROBLEM_JSON in accept and "application/json" not in accept)
+    body = orjson.dumps(problem.as_object(request.id))
+    return Response(problem.status, body, PROBLEM_JSON if named else "application/json", dict(problem.headers))
+
+
+def unexpected(request: Request) -> Response:
+    """A failure that nobody foresaw: no text of ours or of a library's leaves the house."""
+    return render(InternalError(f"Something failed on our side; the log tells under request id {request.id}."), request)

@@ -1,0 +1,1 @@
+"""Models: files, manifests, signatures and ONNX Runtime sessions. ONNX Runtime lives in this package and nowhere else."""

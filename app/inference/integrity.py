@@ -1,0 +1,136 @@
+"""``models.lock`` and the digests: a model is served from the very bytes that were checked, or not at all."""
+
+import hashlib
+import mmap
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.errors import ModelRefused
+
+LOCK_NAME = "models.lock"
+MODEL_FILE = "model.onnx"
+PREPARED_FILE = "model.prepared.onnx"
+PREPARED_DATA = "model.prepared.data"
+# protobuf: StringStringEntryProto { key = "location" } of TensorProto.external_data, onnx.proto
+_LOCATION_KEY = b"\x0a\x08location"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One line of the lock: the file's path below the repository, its SHA-256 and its size in bytes."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+def lock_of(repository: Path) -> dict[str, FileRecord] | None:
+    """The lock's records by path, or None where there is no lock.
+
+    :raises ModelRefused: when the lock cannot be read; nothing is served then.
+    """
+    try:
+        text = (repository / LOCK_NAME).read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        table = orjson.loads(text)
+        records = [FileRecord(path, entry["sha256"], entry["size"]) for path, entry in table["files"].items()]
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ModelRefused(f"{LOCK_NAME} cannot be read; write it again with: onnx-lambda build") from error
+    return {record.path: record for record in records}
+
+
+def write_lock(repository: Path, records: Iterable[FileRecord]) -> None:
+    """Write the lock, atomically, sorted by path."""
+    files: dict[str, Any] = {r.path: {"sha256": r.sha256, "size": r.size} for r in sorted(records, key=lambda r: r.path)}
+    draft = repository / f".{LOCK_NAME}.{os.getpid()}"
+    draft.write_bytes(orjson.dumps({"format": 1, "files": files}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    draft.replace(repository / LOCK_NAME)
+
+
+def record_of(repository: Path, file: Path) -> FileRecord:
+    """Hash one file."""
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return FileRecord(file.relative_to(repository).as_posix(), digest, file.stat().st_size)
+
+
+def check(record: FileRecord, lock: dict[str, FileRecord] | None) -> None:
+    """Compare what was read with the lock.
+
+    :raises ModelRefused: for a file that the lock does not list, or lists with another size or digest.
+    """
+    if lock is None:
+        return
+    expected = lock.get(record.path)
+    if expected is None:
+        raise ModelRefused(f"{record.path} is not in {LOCK_NAME}; if it belongs there, run: onnx-lambda build")
+    if expected.size != record.size:
+        raise ModelRefused(f"{record.path} has {record.size} bytes, but {LOCK_NAME} says {expected.size}: truncated or replaced.")
+    if expected.sha256 != record.sha256:
+        raise ModelRefused(f"{record.path} does not have the SHA-256 that {LOCK_NAME} says: damaged or replaced.")
+
+
+def external_files(graph: bytes | mmap.mmap, folder: Path) -> list[Path]:
+    """The external-data files that a graph names, without parsing it: every ``location`` entry in the bytes counts.
+
+    ONNX Runtime checks paths as well; this comes first, because a path that leaves the folder has been a way in:
+    https://github.com/onnx/onnx/security/advisories (external data).
+
+    :raises ModelRefused: for a path that is absolute, leaves the model's folder (also by a link), or is encoded oddly.
+    """
+    found: list[Path] = []
+    root = folder.resolve()
+    for match in re.finditer(re.escape(_LOCATION_KEY), graph):
+        at = match.end()
+        if graph[at : at + 1] != b"\x12":
+            raise ModelRefused("the graph's external data is encoded in an unusual way; save the model again with onnx.save.")
+        length, at = _varint(graph, at + 1)
+        raw = graph[at : at + length]
+        try:
+            location = raw.decode()
+        except UnicodeDecodeError as error:
+            raise ModelRefused("the graph names an external-data file that is not UTF-8.") from error
+        path = folder / location
+        if len(raw) != length or "\x00" in location or Path(location).is_absolute() or "\\" in location:
+            raise ModelRefused(f"the graph names the external-data file {location[:80]!r}, which is not inside the model's folder.")
+        if not path.resolve().is_relative_to(root) or ".." in Path(location).parts:
+            raise ModelRefused(f"the graph names the external-data file {location[:80]!r}, which leaves the model's folder.")
+        if not path.is_file():
+            raise ModelRefused(f"the external-data file {location[:80]!r} is missing.")
+        if path.stat().st_nlink > 1 and not _same_owner(path, folder):
+            raise ModelRefused(f"the external-data file {location[:80]!r} is a hard link to another owner's file.")
+        if path not in found:
+            found.append(path)
+    return found
+
+
+def _same_owner(path: Path, folder: Path) -> bool:
+    return path.stat().st_uid == folder.stat().st_uid
+
+
+def _varint(data: bytes | mmap.mmap, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(data) and shift < 63:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if not byte & 0x80:
+            return value, at
+        shift += 7
+    raise ModelRefused("the graph is damaged: a length in it never ends.")
+
+
+def digest_of(records: list[FileRecord]) -> str:
+    """A model version's digest: that of its one file, or of the sorted digests of all its files."""
+    if len(records) == 1:
+        return f"sha256:{records[0].sha256}"
+    lines = "".join(f"{r.sha256}  {r.path.rsplit('/', 1)[-1]}\n" for r in sorted(records, key=lambda r: r.path))
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"

@@ -1,0 +1,83 @@
+"""What ``onnx-lambda build`` does to a model: optimise its graph once, so that no cold start does it again."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from app.errors import ModelRefused, Problem
+from app.inference.integrity import MODEL_FILE, PREPARED_DATA, PREPARED_FILE, FileRecord, external_files, record_of
+from app.inference.loading import sample_inputs
+from app.inference.manifest import Manifest
+from app.inference.session import Session, options
+from app.tensors import Value
+
+# From this size on, weights in a file of their own load faster, because ONNX Runtime maps them into memory; below it
+# the second file costs more than it saves. Figures: docs/decisions/0005-prepared-models.md.
+_EXTERNAL_FROM_BYTES = 4 * 1024 * 1024
+
+
+def prepare(folder: Path, manifest: Manifest) -> list[Path]:
+    """Write the optimised graph beside the original, and check that it answers the same; the files that were written.
+
+    :raises ModelRefused: when the model cannot be loaded, or the optimised graph answers differently.
+    """
+    original = folder / MODEL_FILE
+    external = external_files(original.read_bytes(), folder)
+    size = original.stat().st_size + sum(path.stat().st_size for path in external)
+    prepared, data = folder / PREPARED_FILE, folder / PREPARED_DATA
+    chosen = options(intra_op_threads=1, optimized=False, dynamic_shapes=True)
+    # Levels above EXTENDED choose layouts by this machine's CPU; the image may start on another.
+    chosen.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    chosen.optimized_model_filepath = str(prepared)
+    if size >= _EXTERNAL_FROM_BYTES:
+        chosen.add_session_config_entry("session.optimized_model_external_initializers_file_name", data.name)
+        chosen.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
+    plain = Session(str(original), chosen, manifest)
+    written = [path for path in (prepared, data) if path.exists()]
+    again = Session(str(prepared), options(intra_op_threads=1, optimized=True, dynamic_shapes=True), manifest)
+    _compare(plain, again, manifest)
+    return written
+
+
+def _compare(plain: Session, prepared: Session, manifest: Manifest) -> None:
+    inputs = sample_inputs(plain.signature, manifest)
+    names = [spec.name for spec in plain.signature.outputs]
+    try:
+        expected = plain.run(inputs, names)
+    except Problem:
+        # made-up inputs that the original refuses prove nothing
+        return
+    for name, value in prepared.run(inputs, names).items():
+        if not close(value, expected[name], 1e-4, 1e-5):
+            raise ModelRefused(f"the optimised graph answers differently from the original in output '{name}'.")
+
+
+def close(got: Value, expected: Value, rtol: float, atol: float) -> bool:
+    """Whether two outputs agree: floats within tolerance (NaN equals NaN), everything else exactly."""
+    if got is None or expected is None:
+        return got is expected
+    if isinstance(got, list) or isinstance(expected, list):
+        both = isinstance(got, list) and isinstance(expected, list) and len(got) == len(expected)
+        return both and all(close(a, b, rtol, atol) for a, b in zip(got, expected, strict=True))
+    if got.shape != expected.shape:
+        return False
+    if got.dtype.kind == "f":
+        return bool(np.allclose(np.asarray(got, np.float64), np.asarray(expected, np.float64), rtol, atol, equal_nan=True))
+    return bool(np.array_equal(got, expected))
+
+
+def clean(version: Path) -> None:
+    """Delete what an earlier build wrote."""
+    for name in (PREPARED_FILE, PREPARED_DATA):
+        (version / name).unlink(missing_ok=True)
+
+
+def records(repository: Path) -> Iterator[FileRecord]:
+    """Every file of every model, hashed."""
+    for folder, folders, files in os.walk(repository):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if Path(folder) != repository:
+            yield from (record_of(repository, Path(folder, name)) for name in sorted(files) if not name.startswith("."))

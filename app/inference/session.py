@@ -1,0 +1,178 @@
+"""One loaded model: an ONNX Runtime session that takes and gives named NumPy arrays."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+# Linux wheels from 1.29 on report to Microsoft unless this is set before the import:
+# https://github.com/microsoft/onnxruntime/blob/main/docs/Privacy.md
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# NumPy's OpenBLAS starts a thread for each CPU at import (80 ms of CPU), and ONNX Runtime does not use it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+import onnxruntime as ort
+
+from app.errors import DeadlineExceeded, InputRefusedByModel, ModelRefused, RunFailed
+from app.inference import signature as signatures
+from app.inference.manifest import Manifest
+from app.inference.watchdog import Watchdog
+from app.tensors import Array, TensorSpec, Value, bfloat16_bits, bfloat16_values
+
+_BFLOAT16 = 16  # TensorProto.DataType, onnx.proto
+_watchdog = Watchdog()
+# A process that came by the module another way (a test) may have imported it with telemetry on; this switches the rest off.
+ort.disable_telemetry_events()
+ort.set_default_logger_severity(3)
+
+
+def options(*, intra_op_threads: int, optimized: bool, dynamic_shapes: bool) -> ort.SessionOptions:
+    """Session options for a small box.
+
+    Thread counts are explicit, because ONNX Runtime would count the host's CPUs and pin to them; spinning would burn the
+    CPU credits of the main thread. The arena keeps every size it ever saw, so it is off for dynamic shapes: see
+    docs/decisions/0004-memory-arena.md for the measurement.
+    """
+    chosen = ort.SessionOptions()
+    chosen.intra_op_num_threads = intra_op_threads
+    chosen.inter_op_num_threads = 1
+    chosen.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    chosen.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    chosen.enable_cpu_mem_arena = not dynamic_shapes
+    chosen.log_severity_level = 3
+    # A prepared graph has been through the optimiser at build; doing it again costs start-up time and changes nothing.
+    level = ort.GraphOptimizationLevel
+    chosen.graph_optimization_level = level.ORT_DISABLE_ALL if optimized else level.ORT_ENABLE_ALL
+    return chosen
+
+
+class Session:
+    """Runs one model. ``run`` may be called from several threads at once."""
+
+    def __init__(self, source: str | bytes, session_options: ort.SessionOptions, manifest: Manifest) -> None:
+        """Load from a path or from bytes.
+
+        :raises ModelRefused: when ONNX Runtime cannot load the file, or its signature cannot be served.
+        """
+        try:
+            # Without enable_fallback=0 a failing provider is replaced silently.
+            self._ort = ort.InferenceSession(source, session_options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        except Exception as error:
+            raise ModelRefused(f"ONNX Runtime cannot load the model: {_first_line(error)}") from error
+        inputs, outputs = self._ort.get_inputs(), self._ort.get_outputs()
+        self.signature, maps = signatures.read(cast(Any, inputs), cast(Any, outputs), manifest)
+        self._maps = {found.name: found for found in maps}
+        self._map_of_labels = {found.labels_name: found.name for found in maps}
+        self._bfloat16 = any("bfloat16" in arg.type for arg in (*inputs, *outputs))
+        self._order = [spec.name for spec in self.signature.outputs]
+
+    def run(self, inputs: Mapping[str, Value], outputs: Sequence[str], deadline: float | None = None) -> dict[str, Value]:
+        """Run the model once (or once for each row, where the graph fixes the batch at 1).
+
+        :param inputs: arrays that were checked against the signature.
+        :param outputs: names of the signature's outputs.
+        :param deadline: ``time.monotonic()`` seconds at which the run is ended.
+        :raises InputRefusedByModel: ONNX Runtime called an input invalid.
+        :raises DeadlineExceeded: the run was ended.
+        :raises RunFailed: it failed for another reason.
+        """
+        if self.signature.loops_over_batch:
+            rows = {len(cast(Array, value)) for value in inputs.values()}
+            if rows != {1}:
+                return self._run_rows(inputs, outputs, deadline, rows.pop())
+        return self._run_once(inputs, outputs, deadline)
+
+    def _run_rows(self, inputs: Mapping[str, Value], outputs: Sequence[str], deadline: float | None, rows: int) -> dict[str, Value]:
+        if rows == 0:
+            # The graph cannot run on nothing; its answer to no rows is no rows.
+            specs = [self.signature.output_by_name[name] for name in outputs]
+            return {spec.name: np.empty(_no_rows(spec), spec.datatype.numpy) for spec in specs}
+        answers = [
+            self._run_once({name: cast(Array, value)[i : i + 1] for name, value in inputs.items()}, outputs, deadline) for i in range(rows)
+        ]
+        return {name: np.concatenate([cast(Array, answer[name]) for answer in answers]) for name in outputs}
+
+    def _run_once(self, inputs: Mapping[str, Value], outputs: Sequence[str], deadline: float | None) -> dict[str, Value]:
+        fetches = list(dict.fromkeys(self._map_of_labels.get(name, name) for name in outputs))
+        run_options = None
+        ticket = 0
+        if deadline is not None:
+            if time.monotonic() >= deadline:
+                raise _too_late()
+            run_options = ort.RunOptions()
+            ticket = _watchdog.watch(run_options, deadline)
+        try:
+            if self._bfloat16:
+                found = self._run_ort_values(inputs, fetches, run_options)
+            else:
+                found = self._ort.run(fetches, inputs, run_options)
+        except Exception as error:
+            if run_options is not None and run_options.terminate:
+                raise _too_late() from error
+            if "INVALID_ARGUMENT" in str(error):
+                raise InputRefusedByModel(_invalid_argument(error)) from error
+            raise RunFailed("The model's run failed; the log has the reason under this request's id.") from error
+        finally:
+            if run_options is not None:
+                _watchdog.release(ticket)
+        answer: dict[str, Value] = {}
+        for name, value in zip(fetches, found, strict=True):
+            if name in self._maps:
+                self._spread_map(name, value, outputs, answer)
+            else:
+                answer[name] = value
+        return {name: answer[name] for name in outputs}
+
+    def _spread_map(self, name: str, rows: Any, outputs: Sequence[str], answer: dict[str, Value]) -> None:
+        found = self._maps[name]
+        maps: list[dict[Any, Any]] = rows if isinstance(rows, list) else [rows]
+        classes = list(maps[0]) if maps else []
+        if any(row.keys() != maps[0].keys() for row in maps[1:]):
+            classes = sorted(set().union(*maps))
+        scores = [[row.get(key, 0) for key in classes] for row in maps]
+        answer[name] = np.array(scores, found.scores.numpy).reshape(len(maps), len(classes))
+        if found.labels_name in outputs:
+            answer[found.labels_name] = np.array(classes, found.keys.numpy)
+
+    def _run_ort_values(self, inputs: Mapping[str, Value], fetches: list[str], run_options: Any) -> list[Value]:
+        feeds = {name: self._ort_value(self.signature.input_by_name[name], value) for name, value in inputs.items()}
+        values = self._ort.run_with_ort_values(fetches, feeds, run_options)
+        return [_from_ort_value(value) for value in values]
+
+    def _ort_value(self, spec: TensorSpec, value: Value) -> ort.OrtValue:
+        if value is None or isinstance(value, list):
+            raise RunFailed(f"input '{spec.name}': sequences and optionals cannot be combined with BF16 tensors.")
+        if spec.datatype.name == "BF16":
+            return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(bfloat16_bits(value), _BFLOAT16)
+        return ort.OrtValue.ortvalue_from_numpy(value)
+
+
+def _from_ort_value(value: ort.OrtValue) -> Value:
+    if value.data_type() != "tensor(bfloat16)":
+        return cast(Value, value.numpy())
+    # NumPy has no bfloat16, so ONNX Runtime will not hand the tensor over: read its bytes.
+    import ctypes
+
+    raw = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
+    return bfloat16_values(np.frombuffer(raw, np.uint16)).reshape(value.shape())
+
+
+def _no_rows(spec: TensorSpec) -> tuple[int, ...]:
+    return (0, *(d if isinstance(d, int) else 0 for d in (spec.shape or (1,))[1:]))
+
+
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("The run was ended because its time was up; send fewer rows at once, or give the function more time.")
+
+
+def _first_line(error: Exception) -> str:
+    # ONNX Runtime's messages carry the path it was given; the file's place on the machine is nobody's business.
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return " ".join(word if "/" not in word else word.rsplit("/", 1)[-1] for word in text.split())
+
+
+def _invalid_argument(error: Exception) -> str:
+    """What ONNX Runtime said of the input, without the names of its own source files."""
+    return f"The model refuses this input: {_first_line(error).partition('INVALID_ARGUMENT : ')[2] or 'invalid argument'}"

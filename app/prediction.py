@@ -1,0 +1,148 @@
+"""The one door to a model: every way in makes a ``PredictionRequest``, every way out reads a ``PredictionResponse``."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.codecs import CODECS
+from app.codecs.call import Call, Codec, ModelTag, batch_size
+from app.errors import BodyTooLarge, ResultTooLarge, UnsupportedContentType
+from app.inference.loading import Loaded
+from app.inference.repository import Repository
+from app.tensors import Value
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRequest:
+    """What a caller wants, still as bytes: it can be answered now, or stored and answered later with the same bytes.
+
+    ``model`` None is the default model, ``version`` None the newest. ``deadline`` is in ``time.monotonic()`` seconds.
+    """
+
+    body: bytes
+    model: str | None = None
+    version: str | None = None
+    dialect: str = "predict"
+    content_type: str = "application/json"
+    deadline: float | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """What happened, for headers, logs and metrics. Phases are in seconds; tensors are by name."""
+
+    dialect: str = ""
+    model: str = ""
+    version: str = ""
+    digest: str = ""
+    rows: int = 0
+    inputs: dict[str, Value] = field(default_factory=dict)
+    outputs: dict[str, Value] = field(default_factory=dict)
+    phases: dict[str, float] = field(default_factory=dict)
+
+    def fields(self) -> dict[str, Any]:
+        """For the log line; the tensors are summarised there."""
+        if not self.dialect:
+            return {}
+        return {
+            "model": self.model,
+            "version": self.version,
+            "digest": self.digest,
+            "dialect": self.dialect,
+            "batch_size": self.rows,
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "timings_ms": {name: round(value * 1000, 3) for name, value in self.phases.items()},
+        }
+
+    def measures(self, seconds: float, code: str) -> dict[str, tuple[float, str]]:
+        """For the metrics: name → (value, unit). ``code`` is the error's, or empty."""
+        found = {"Latency": (seconds * 1000, "Milliseconds")}
+        for name, value in self.phases.items():
+            found[f"{name.capitalize()}Latency"] = (value * 1000, "Milliseconds")
+        rows = float(self.rows)
+        return found | ({"Errors": (1.0, "Count")} if code else {"Predictions": (rows, "Count"), "BatchSize": (rows, "Count")})
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionResponse:
+    """The answer, as bytes."""
+
+    body: bytes
+    content_type: str
+
+
+class Predictor:
+    """Answers prediction requests from the models of one repository."""
+
+    def __init__(self, repository: Repository, *, max_body_bytes: int, max_result_bytes: int) -> None:
+        self._repository = repository
+        self._max_body_bytes = max_body_bytes
+        self._max_result_bytes = max_result_bytes
+
+    def answer(self, request: PredictionRequest, report: Report | None = None) -> PredictionResponse:
+        """Decode, run, encode.
+
+        :param report: filled in on the way, so that it also tells of a request that failed.
+        :raises Problem: for whatever goes wrong that a caller should hear of.
+        """
+        report = report if report is not None else Report()
+        report.dialect = request.dialect
+        self.check_size(len(request.body))
+        loaded = self._repository.get(request.model, request.version)
+        report.model, report.version, report.digest = loaded.name, loaded.version, loaded.digest
+        codec = self._codec(request)
+        started = time.perf_counter()
+        call = codec.decode(request.body, loaded.signature)
+        decoded = time.perf_counter()
+        report.phases["decode"] = decoded - started
+        report.inputs, report.rows = call.inputs, batch_size(call.inputs)
+        outputs = self._run(loaded, call, request.deadline)
+        ran = time.perf_counter()
+        report.phases["run"] = ran - decoded
+        report.outputs = outputs
+        body = codec.encode(call, loaded.signature, ModelTag(loaded.name, loaded.version, loaded.digest), outputs)
+        report.phases["encode"] = time.perf_counter() - ran
+        if len(body) > self._max_result_bytes:
+            raise self._too_large(outputs, len(body))
+        return PredictionResponse(body, codec.content_type)
+
+    def check_size(self, size: int) -> None:
+        """Compare a body's size with the limit.
+
+        :raises BodyTooLarge: with the limit and the size.
+        """
+        if size > self._max_body_bytes:
+            raise BodyTooLarge(f"The body has {size} bytes, but at most {self._max_body_bytes} are taken (MAX_BODY_BYTES).")
+
+    def _codec(self, request: PredictionRequest) -> Codec:
+        codecs = CODECS[request.dialect]
+        media_type = request.content_type.partition(";")[0].strip().lower()
+        if media_type not in codecs:
+            got = f"'{media_type[:80]}'" if media_type else "no content type"
+            raise UnsupportedContentType(f"The body came with {got}; send one of {', '.join(codecs)}.")
+        return codecs[media_type]
+
+    def _run(self, loaded: Loaded, call: Call, deadline: float | None) -> dict[str, Value]:
+        signature = loaded.signature
+        # Ranking needs the class labels, also where the caller did not ask to see them.
+        hidden = signature.constant_outputs.difference(call.outputs) if call.top_k else ()
+        outputs = loaded.session.run(call.inputs, (*call.outputs, *hidden), deadline)
+        # A number takes at least two bytes of JSON, so this is known before the megabytes are written.
+        if 2 * sum(_elements(value) for value in outputs.values()) > self._max_result_bytes and not call.top_k:
+            raise self._too_large(outputs, 2 * sum(_elements(value) for value in outputs.values()), at_least=True)
+        return outputs
+
+    def _too_large(self, outputs: dict[str, Value], size: int, *, at_least: bool = False) -> ResultTooLarge:
+        largest = max(outputs, key=lambda name: _elements(outputs[name]))
+        return ResultTooLarge(
+            f"The result has {'at least ' if at_least else ''}{size} bytes, but at most {self._max_result_bytes} can be answered "
+            f"(MAX_RESULT_BYTES); output '{largest}' is the largest with {_elements(outputs[largest])} values. "
+            'Ask for fewer rows, or leave it out with "outputs".'
+        )
+
+
+def _elements(value: Value) -> int:
+    if isinstance(value, list):
+        return sum(item.size for item in value)
+    return 0 if value is None else int(value.size)

@@ -1,0 +1,113 @@
+"""Every setting, read once from the environment. Only ``wiring`` and ``cli`` import this; values are passed on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from app.errors import SettingError
+
+# Lambda's own limit for a synchronous request or response is 6 MB (6,291,556 bytes with its envelope):
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+LAMBDA_PAYLOAD_BYTES = 6 * 1024 * 1024
+SERVER_PAYLOAD_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process. Each field is the environment variable of the same name in capitals."""
+
+    model_dir: str = "models"
+    """Folder that holds `<name>/<version>/model.onnx`."""
+    default_model: str = ""
+    """Model that `/predict` answers with; empty: the one whose model.toml says `default = true`, else the only one."""
+    preload_models: str = "default"
+    """What is loaded at start: `default`, `all`, or names separated by commas; the rest is loaded at its first request."""
+    max_body_bytes: int = SERVER_PAYLOAD_BYTES
+    """Largest request body in bytes, after decoding (on Lambda the default is 6291456)."""
+    max_result_bytes: int = SERVER_PAYLOAD_BYTES
+    """Largest answer in bytes (on Lambda the default is 6291456)."""
+    http_fast_lane: bool = True
+    """`on`: prediction and health routes are answered without FastAPI; `off`: everything goes through FastAPI."""
+    base_path: str = ""
+    """Path prefix that a custom domain puts before every route, such as `/ml`."""
+    log_level: str = "WARNING"
+    """`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`; requests are logged at INFO (on Lambda the default is INFO)."""
+    log_values: bool = False
+    """`on`: the first values of every tensor are logged too; `off`: names, datatypes, shapes only."""
+    metrics_namespace: str = "onnx-lambda"
+    """CloudWatch namespace of the metrics; metrics are written on Lambda only."""
+    service_name: str = "onnx-lambda"
+    """`service` in log lines and metrics."""
+    host: str = "127.0.0.1"
+    """Address that `serve` listens on."""
+    port: int = 8000
+    """Port that `serve` listens on."""
+    request_timeout_s: int = 60
+    """Seconds after which `serve` ends a run and answers 504; on Lambda the invocation's own deadline counts."""
+    deadline_margin_ms: int = 400
+    """Milliseconds before Lambda's deadline at which a run is ended and answered 504 (at least 200)."""
+    intra_op_threads: int = 0
+    """Threads of one run; 0: one for each 1769 MB of Lambda memory, outside Lambda the CPUs of the process."""
+    on_lambda: bool = False
+    """Set by the platform (AWS_LAMBDA_FUNCTION_NAME is there), never by hand."""
+    memory_mb: int = 0
+    """Set by the platform (AWS_LAMBDA_FUNCTION_MEMORY_SIZE); 0 outside Lambda."""
+
+
+PLATFORM_FIELDS = frozenset({"on_lambda", "memory_mb"})
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+_SMALLEST = {"max_body_bytes": 1, "max_result_bytes": 1, "request_timeout_s": 1, "deadline_margin_ms": 200}
+_LARGEST = {"port": 65535, "request_timeout_s": 86_400, "deadline_margin_ms": 60_000, "intra_op_threads": 256}
+
+
+def from_environment(environ: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    :raises SettingError: for the first value that is not accepted, naming the variable and what it takes.
+    """
+    values: dict[str, Any] = {}
+    if "AWS_LAMBDA_FUNCTION_NAME" in environ:
+        values = {"on_lambda": True, "log_level": "INFO", "memory_mb": _integer("memory_mb", _lambda_memory(environ))}
+        values["max_body_bytes"] = values["max_result_bytes"] = LAMBDA_PAYLOAD_BYTES
+    for setting in fields(Settings):
+        text = environ.get(setting.name.upper())
+        if setting.name in PLATFORM_FIELDS or text is None or text == "":
+            continue
+        read: Callable[[str, str], Any] = _READERS[str(getattr(setting.type, "__name__", setting.type))]
+        values[setting.name] = read(setting.name, text)
+    settings = Settings(**values)
+    if settings.log_level not in _LOG_LEVELS:
+        raise SettingError(f"LOG_LEVEL is '{settings.log_level}', but takes one of {', '.join(_LOG_LEVELS)}.")
+    if settings.base_path and (not settings.base_path.startswith("/") or settings.base_path.endswith("/")):
+        raise SettingError("BASE_PATH takes a path that starts with '/' and does not end with one, such as /ml.")
+    return settings
+
+
+def _lambda_memory(environ: Mapping[str, str]) -> str:
+    return environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or "0"
+
+
+def _integer(name: str, text: str) -> int:
+    smallest, largest = _SMALLEST.get(name, 0), _LARGEST.get(name)
+    try:
+        number = int(text)
+    except ValueError:
+        number = smallest - 1
+    if number < smallest or (largest is not None and number > largest):
+        limits = f"from {smallest} to {largest}" if largest is not None else f"of at least {smallest}"
+        raise SettingError(f"{name.upper()} is '{text}', but takes a whole number {limits}.")
+    return number
+
+
+def _switch(name: str, text: str) -> bool:
+    if text.lower() not in _SWITCH:
+        raise SettingError(f"{name.upper()} is '{text}', but takes on or off.")
+    return _SWITCH[text.lower()]
+
+
+def _text(name: str, text: str) -> str:
+    return text.upper() if name == "log_level" else text
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {"int": _integer, "bool": _switch, "str": _text}

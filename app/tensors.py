@@ -1,0 +1,155 @@
+"""The one table of datatypes (NumPy ⇄ ONNX ⇄ Open Inference ⇄ bytes per item) and what a model takes and gives."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import WrongShape
+
+Array = npt.NDArray[np.generic]
+# What one input or output carries: a tensor, the tensors of an ONNX sequence, or nothing (an empty ONNX optional).
+Value = Array | list[Array] | None
+# A fixed size, a symbolic name that is bound once per request, or anything.
+Dimension = int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Datatype:
+    """One row of the table. ``item_bytes`` is the size on the wire, 0 where it varies."""
+
+    name: str  # Open Inference Protocol v2, "Tensor Data Types"
+    onnx: str  # as ONNX Runtime spells it inside tensor(...)
+    numpy: np.dtype[np.generic]
+    item_bytes: int
+    kind: Literal["float", "integer", "bool", "string"]
+
+
+# BF16 has no NumPy dtype: in the program its values are float32, rounded to BF16 where they enter a session
+# (ONNX Runtime takes the upper 16 bits of each float32).
+DATATYPES: tuple[Datatype, ...] = (
+    Datatype("BOOL", "bool", np.dtype(np.bool_), 1, "bool"),
+    Datatype("UINT8", "uint8", np.dtype(np.uint8), 1, "integer"),
+    Datatype("UINT16", "uint16", np.dtype(np.uint16), 2, "integer"),
+    Datatype("UINT32", "uint32", np.dtype(np.uint32), 4, "integer"),
+    Datatype("UINT64", "uint64", np.dtype(np.uint64), 8, "integer"),
+    Datatype("INT8", "int8", np.dtype(np.int8), 1, "integer"),
+    Datatype("INT16", "int16", np.dtype(np.int16), 2, "integer"),
+    Datatype("INT32", "int32", np.dtype(np.int32), 4, "integer"),
+    Datatype("INT64", "int64", np.dtype(np.int64), 8, "integer"),
+    Datatype("FP16", "float16", np.dtype(np.float16), 2, "float"),
+    Datatype("BF16", "bfloat16", np.dtype(np.float32), 2, "float"),
+    Datatype("FP32", "float", np.dtype(np.float32), 4, "float"),
+    Datatype("FP64", "double", np.dtype(np.float64), 8, "float"),
+    Datatype("BYTES", "string", np.dtype(np.object_), 0, "string"),
+)
+BY_NAME = {row.name: row for row in DATATYPES}
+BY_ONNX = {row.onnx: row for row in DATATYPES}
+BFLOAT16_MAX = 3.3895313892515355e38  # 0x7F7F, the largest finite BF16
+
+
+def bfloat16_bits(values: Array) -> npt.NDArray[np.uint16]:
+    """Float32 values as BF16 bit patterns, rounded to nearest, ties to even; NaN stays NaN."""
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
+    rounded = ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
+    return np.where(np.isnan(values.astype(np.float32)), np.uint16(0x7FC0), rounded)
+
+
+def bfloat16_values(bits: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
+    """BF16 bit patterns as float32 values, exactly."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def element_count(shape: Iterable[int]) -> int:
+    """The number of elements, in Python's own integers: a product of dimensions must never wrap."""
+    return prod(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What one input or output is. ``shape`` is None where the rank is not known."""
+
+    name: str
+    datatype: Datatype
+    shape: tuple[Dimension, ...] | None
+    sequence: bool = False
+    optional: bool = False
+
+    def describe(self) -> str:
+        """For messages: ``FP32 [batch, 4]``."""
+        dims = "any shape" if self.shape is None else f"[{', '.join('?' if d is None else str(d) for d in self.shape)}]"
+        text = f"{self.datatype.name} {dims}"
+        text = f"a sequence of {text}" if self.sequence else text
+        return f"{text} or null" if self.optional else text
+
+    def wire_shape(self) -> list[int]:
+        """The shape with -1 for every free dimension, as Open Inference metadata writes it."""
+        return [d if isinstance(d, int) else -1 for d in self.shape or ()]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a model takes and gives, and how its author wants it spoken to."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    # The graph fixes the batch at 1: rows are run one after the other.
+    loops_over_batch: bool = False
+    labels: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    default_outputs: tuple[str, ...] = ()
+    # Outputs that do not vary with the rows: the class labels of a ZipMap.
+    constant_outputs: frozenset[str] = frozenset()
+    nan_input: Literal["refuse", "allow"] = "refuse"
+    nan_output: Literal["null", "string", "error"] = "null"
+    input_by_name: dict[str, TensorSpec] = field(init=False, repr=False)
+    output_by_name: dict[str, TensorSpec] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "input_by_name", {spec.name: spec for spec in self.inputs})
+        object.__setattr__(self, "output_by_name", {spec.name: spec for spec in self.outputs})
+
+    def describe_inputs(self) -> str:
+        """For messages: every input with its datatype and shape."""
+        return ", ".join(f"'{spec.name}' {spec.describe()}" for spec in self.inputs) or "no inputs"
+
+    def check_shapes(self, values: dict[str, Value], pointer: str = "/inputs") -> None:
+        """Check every tensor against its declared shape, binding each symbolic dimension once for the request.
+
+        :raises WrongShape: naming the input, what came, what the model expects, and which other input bound the dimension.
+        """
+        bound: dict[str, tuple[int, str]] = {}
+        for name, value in values.items():
+            spec = self.input_by_name[name]
+            for tensor in value if isinstance(value, list) else () if value is None else (value,):
+                _check_shape(spec, tensor.shape, bound, f"{pointer}/{name}")
+
+
+def _check_shape(spec: TensorSpec, shape: Sequence[int], bound: dict[str, tuple[int, str]], pointer: str) -> None:
+    if spec.shape is None:
+        return
+    if len(shape) != len(spec.shape):
+        raise WrongShape(
+            f"unexpected shape for input '{spec.name}': got {list(shape)} (rank {len(shape)}), "
+            f"the model expects {spec.describe()} (rank {len(spec.shape)}).",
+            pointer=pointer,
+        )
+    for axis, (got, expected) in enumerate(zip(shape, spec.shape, strict=True)):
+        if isinstance(expected, int):
+            if got != expected:
+                raise WrongShape(
+                    f"unexpected shape for input '{spec.name}': got {list(shape)}, the model expects {spec.describe()}: "
+                    f"dimension {axis} must be {expected}, not {got}.",
+                    pointer=pointer,
+                )
+        elif isinstance(expected, str):
+            size, by = bound.setdefault(expected, (got, spec.name))
+            if size != got:
+                raise WrongShape(
+                    f"unexpected shape for input '{spec.name}': got {list(shape)}, the model expects {spec.describe()}: "
+                    f"dimension {axis} is '{expected}', which input '{by}' of the same request set to {size}, not {got}.",
+                    pointer=pointer,
+                )

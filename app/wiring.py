@@ -1,0 +1,140 @@
+"""The composition root: settings → repository, predictor, application, shells. Nothing else connects things."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    from app.http.application import Application
+    from app.http.asgi import AsgiApp, Runner
+    from app.http.message import Request, Response
+    from app.inference.repository import Repository
+    from app.observability import Observer
+    from app.prediction import Predictor
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Everything that one process needs, connected."""
+
+    settings: Settings
+    repository: "Repository"
+    predictor: "Predictor"
+    observer: "Observer"
+    application: "Application"
+
+
+def open_repository(settings: Settings) -> "Repository":
+    """The models of the settings, listed and not yet loaded.
+
+    :raises SettingError: see :class:`app.inference.repository.Repository`.
+    """
+    from app.inference.repository import Repository, threads_for
+
+    threads = threads_for(settings.memory_mb, settings.intra_op_threads)
+    return Repository(Path(settings.model_dir), threads=threads, default_model=settings.default_model)
+
+
+def wire(environ: Mapping[str, str] | None = None, *, started: float | None = None) -> Program:
+    """Read the settings, load the models, connect the rest.
+
+    :param started: ``time.perf_counter()`` when the process began to import us, for the cold start's figures.
+    :raises SettingError: for a wrong setting; nothing is half ready then.
+    """
+    started = time.perf_counter() if started is None else started
+    settings = from_environment(os.environ if environ is None else environ)
+    repository = open_repository(settings)
+    preloaded = _Beside(lambda: repository.preload(settings.preload_models))
+    # These imports run while ONNX Runtime reads and builds the models, which it does without the GIL.
+    from app.http.application import Application
+    from app.http.routes import Services
+    from app.observability import ColdStart, Observer
+    from app.prediction import Predictor
+
+    preloaded.join()
+    loaded = [entry.loaded for entry in repository.entries() if entry.loaded]
+    load_s, warm_up_s = sum(model.load_s for model in loaded), sum(model.warm_up_s for model in loaded)
+    observer = Observer(
+        service=settings.service_name,
+        level=settings.log_level,
+        namespace=settings.metrics_namespace if settings.on_lambda else None,
+        log_values=settings.log_values,
+        cold_start=ColdStart(max(0.0, time.perf_counter() - started - load_s - warm_up_s), load_s, warm_up_s),
+    )
+    for entry in repository.entries():
+        if entry.failure:
+            observer.note("model not loaded", model=entry.name, version=entry.version, reason=entry.failure)
+    predictor = Predictor(repository, max_body_bytes=settings.max_body_bytes, max_result_bytes=settings.max_result_bytes)
+    return Program(settings, repository, predictor, observer, Application(Services(predictor, repository), observer))
+
+
+class _Beside:
+    """Runs a function in a thread; ``join`` raises what it raised."""
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        self._run = run
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._guarded, name="preload")
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _guarded(self) -> None:
+        try:
+            self._run()
+        except BaseException as failure:
+            self._failure = failure
+
+
+def event_handler(program: Program, fallback: "Callable[[Request], Response]") -> Callable[[Any, Any], Any]:
+    """The function that answers Lambda events.
+
+    :param fallback: answers the HTTP requests that the fast lane does not.
+    """
+    from app.http.lambda_gateway import LambdaGateway, flavour_of
+    from app.triggers import schedule
+    from app.triggers.direct import DirectInvoke, is_direct
+    from app.triggers.router import EventRouter
+
+    settings = program.settings
+    margin_s = settings.deadline_margin_ms / 1000
+    gateway = LambdaGateway(
+        program.application, fallback=fallback, fast_lane=settings.http_fast_lane, base_path=settings.base_path, margin_s=margin_s
+    )
+    return EventRouter(
+        (
+            (lambda event: flavour_of(event) is not None, gateway),
+            (is_direct, DirectInvoke(program.predictor, program.observer, margin_s=margin_s)),
+            (schedule.is_ping, schedule.answer),
+        )
+    )
+
+
+def runner(program: Program) -> "Runner":
+    """What answers requests in an asyncio server."""
+    from app.http.asgi import Runner
+
+    return Runner(program.application, timeout_s=program.settings.request_timeout_s)
+
+
+def asgi_app(program: Program) -> "AsgiApp":
+    """The ASGI application of ``serve``: the fast lane, with FastAPI behind it."""
+    from app.http.asgi import AsgiApp
+
+    shared = runner(program)
+
+    def fastapi_app() -> Any:
+        from app.http.fastapi_app import create
+
+        return create(shared, root_path=program.settings.base_path)
+
+    return AsgiApp(shared, fastapi_app, fast_lane=program.settings.http_fast_lane)

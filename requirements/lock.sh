@@ -1,0 +1,9 @@
+#!/bin/sh
+# Resolves the newest versions for every platform and Python from 3.11 on. No index address is written down:
+# the lock files name versions and hashes only.
+set -eu
+uv=$1
+pin() { "$uv" pip compile --universal --upgrade --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet "$@"; }
+pin pyproject.toml -o requirements/runtime.lock
+pin pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock
+pin --group sam -o requirements/sam.lock
