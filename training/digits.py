@@ -125,7 +125,7 @@ def _onnx_model(fitted: Pipeline) -> ModelProto:
     )
     opsets = {opset.domain: opset for opset in model.opset_import}  # merge_models lists each of them twice
     del model.opset_import[:]
-    model.opset_import.extend(opsets.values())
+    model.opset_import.extend(sorted(opsets.values(), key=lambda opset: opset.domain))
     for output in model.graph.output:
         output.type.tensor_type.shape.dim[0].dim_param = "batch"
     checker.check_model(model, full_check=True)

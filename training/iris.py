@@ -83,6 +83,10 @@ def example() -> Example:
 def _onnx_model(fitted: Pipeline) -> ModelProto:
     """What skl2onnx exports when it is asked for nothing; only the graph's name is given, else it would be random."""
     model: ModelProto = convert_sklearn(fitted, name="iris", initial_types=[("X", FloatTensorType([None, 4]))], target_opset=OPSET)
+    # skl2onnx lists them in the order of a set, which differs from run to run.
+    opsets = sorted(model.opset_import, key=lambda opset: opset.domain)
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
     return model
 
 

@@ -207,7 +207,9 @@ def _rows(shown: Mapping[str, Any], count: int, signature: Signature) -> list[An
 
 
 def _unstacked(name: str, value: Any, count: int) -> list[Any]:
-    rows = list(value) if isinstance(value, np.ndarray) else value
+    # Scalars of narrow floats stay NumPy's, which are written with their own shortest digits.
+    narrow = isinstance(value, np.ndarray) and (value.ndim > 1 or value.dtype in {np.float16, np.float32})
+    rows = list(value) if narrow else value.tolist() if isinstance(value, np.ndarray) else value
     if not isinstance(rows, list) or len(rows) != count:
         raise Invalid(f'output \'{name}\' does not have one value for each of the {count} rows; send "inputs" instead of "instances".')
     return rows
