@@ -19,7 +19,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "two-inputs": graphs.two_inputs(),
         "fixed-batch": graphs.fixed_batch(),
         "scalar": graphs.scalar(),
-        "sequence-output": graphs.sequence_output(),
         "sequence-input": graphs.sequence_input(),
         "optional-input": graphs.optional_input(),
         "optional-output": graphs.optional_output(),
@@ -33,6 +32,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         graphs.put(folder, name, content)
     for name in ("BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FLOAT16", "BFLOAT16", "FLOAT", "DOUBLE"):
         graphs.put(folder, f"identity-{name.lower()}", graphs.identity(getattr(T, name)))
+    graphs.put(folder, "sequence-output", graphs.sequence_output(), toml="[[examples]]\ninputs = { x = [1.0, 2.0, 3.0] }\n")
     graphs.put(folder, "nan-allowed", graphs.identity(T.FLOAT), toml='[nan]\ninput = "allow"\noutput = "string"\n')
     graphs.put(folder, "nan-error", graphs.logarithm(), toml='[nan]\noutput = "error"\n')
     for version in ("1", "2", "10"):

@@ -16,6 +16,8 @@ def _zeros(spec: TensorSpec) -> Any:
     if spec.optional:
         return None
     value: Any = {"string": "", "bool": False, "float": 0.0}.get(spec.datatype.kind, 0)
-    for size in reversed([d if isinstance(d, int) else 1 for d in spec.shape or ()]):
+    # ONNX Runtime does not tell the rank inside a sequence; rank 1 is the commonest.
+    shape = spec.shape or ((1,) if spec.sequence else ())
+    for size in reversed([d if isinstance(d, int) else 1 for d in shape]):
         value = [value] * size
     return [value] if spec.sequence else value

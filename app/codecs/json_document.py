@@ -115,8 +115,8 @@ def _with_constants(body: bytes) -> Any:
     try:
         document = json.loads(body.decode("utf-8"))
         # json accepts lone surrogates, which no UTF-8 answer can carry.
-        orjson.dumps(document)
-    except (ValueError, RecursionError, TypeError):
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
         return None
     return document
 
@@ -126,6 +126,10 @@ def _reason(error: orjson.JSONDecodeError) -> str:
 
 
 def _byte_offset(body: bytes, position: int) -> int:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
     # orjson counts characters
     return len(body.decode("utf-8", "replace")[:position].encode("utf-8", "replace")) if not body.isascii() else position
 

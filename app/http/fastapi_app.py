@@ -9,6 +9,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 
 import app
+from app.errors import NotFound
 from app.http import openapi
 from app.http.asgi import Runner, request_of
 from app.http.message import Response
@@ -87,9 +88,10 @@ def _add_pages(api: fastapi.FastAPI, runner: Runner) -> None:
             swagger_favicon_url=f"{assets}/favicon-32x32.png",
         )
 
-    async def asset(asset: str) -> fastapi.Response:
+    async def asset(asset: str, request: fastapi.Request) -> fastapi.Response:
         if asset not in _ASSETS:
-            raise HTTPException(404)
+            missing = NotFound(f"The page has no such file; it has {', '.join(_ASSETS)}.")
+            return _starlette(runner.application.refuse(missing, request_of(request.scope)))
         content = importlib.resources.files("fastapi_swagger").joinpath("resources", asset).read_bytes()
         return fastapi.Response(content, media_type=_ASSETS[asset], headers={"Cache-Control": "public, max-age=86400"})
 

@@ -92,8 +92,8 @@ class LambdaGateway:
         if flavour == "v2" and isinstance(stage, str) and stage != "$default":
             path = _without(f"/{stage}", path)
         path = _without(self._base_path, path)
-        # Decoded once and by segment: an encoded slash stays inside its segment, where no model's name has one.
-        return "/".join(unquote(part, errors="replace") for part in path.split("/"))
+        # Decoded exactly once, as every HTTP server does; no model's name needs it, and nothing is looked up on disk by it.
+        return unquote(path, errors="replace")
 
     def _render(self, response: Response, request: Request, event: dict[str, Any], flavour: Flavour) -> dict[str, Any]:
         headers = {"Content-Type": response.content_type, **response.headers}

@@ -14,10 +14,9 @@ def render(problem: Problem, request: Request) -> Response:
     servers show an error only if it is plain ``application/json`` (kserve's REST client compares the whole value).
     """
     accept = request.headers.get("accept", "")
-    asked = PROBLEM_JSON in accept and preferred(accept, ("application/json", PROBLEM_JSON)) == PROBLEM_JSON
-    named = asked or (PROBLEM_JSON in accept and "application/json" not in accept)
+    asked = PROBLEM_JSON in accept and preferred(accept, (PROBLEM_JSON,)) is not None
     body = orjson.dumps(problem.as_object(request.id))
-    return Response(problem.status, body, PROBLEM_JSON if named else "application/json", dict(problem.headers))
+    return Response(problem.status, body, PROBLEM_JSON if asked else "application/json", dict(problem.headers))
 
 
 def unexpected(request: Request) -> Response:

@@ -160,7 +160,8 @@ def _sample(spec: TensorSpec, example: object) -> Value:
             return np.asarray(example, spec.datatype.numpy)
         except (ValueError, TypeError, OverflowError):
             pass
-    shape = tuple(d if isinstance(d, int) else 1 for d in spec.shape or ())
+    # ONNX Runtime does not tell the rank inside a sequence; rank 1 is the commonest.
+    shape = tuple(d if isinstance(d, int) else 1 for d in spec.shape or ((1,) if spec.sequence else ()))
     fill = "" if spec.datatype.kind == "string" else 0
     tensor = np.full(shape, fill, spec.datatype.numpy)
     return [tensor] if spec.sequence else tensor

@@ -1,6 +1,7 @@
 """One loaded model: an ONNX Runtime session that takes and gives named NumPy arrays."""
 
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -60,7 +61,7 @@ class Session:
             # Without enable_fallback=0 a failing provider is replaced silently.
             self._ort = ort.InferenceSession(source, session_options, providers=["CPUExecutionProvider"], enable_fallback=0)
         except Exception as error:
-            raise ModelRefused(f"ONNX Runtime cannot load the model: {_first_line(error)}") from error
+            raise ModelRefused(f"ONNX Runtime cannot load the model: {_reason(error)}") from error
         inputs, outputs = self._ort.get_inputs(), self._ort.get_outputs()
         self.signature, maps = signatures.read(cast(Any, inputs), cast(Any, outputs), manifest)
         self._maps = {found.name: found for found in maps}
@@ -112,7 +113,7 @@ class Session:
             if run_options is not None and run_options.terminate:
                 raise _too_late() from error
             if "INVALID_ARGUMENT" in str(error):
-                raise InputRefusedByModel(_invalid_argument(error)) from error
+                raise InputRefusedByModel(f"The model refuses this input: {_reason(error)}") from error
             raise RunFailed("The model's run failed; the log has the reason under this request's id.") from error
         finally:
             if run_options is not None:
@@ -167,12 +168,8 @@ def _too_late() -> DeadlineExceeded:
     return DeadlineExceeded("The run was ended because its time was up; send fewer rows at once, or give the function more time.")
 
 
-def _first_line(error: Exception) -> str:
-    # ONNX Runtime's messages carry the path it was given; the file's place on the machine is nobody's business.
+def _reason(error: Exception) -> str:
+    """What ONNX Runtime said, without its code and without the places of files, its own or ours."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
     return " ".join(word if "/" not in word else word.rsplit("/", 1)[-1] for word in text.split())
-
-
-def _invalid_argument(error: Exception) -> str:
-    """What ONNX Runtime said of the input, without the names of its own source files."""
-    return f"The model refuses this input: {_first_line(error).partition('INVALID_ARGUMENT : ')[2] or 'invalid argument'}"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from app.errors import ModelRefused
@@ -56,10 +56,13 @@ def read(inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], manifest: Manife
         batch: Dimension = _batch_name(inputs)
         output_specs.append(TensorSpec(arg.name, found.scores, (batch, "classes")))
         output_specs.append(TensorSpec(labels_name, found.keys, ("classes",)))
+    loops = _batch_is_fixed_at_one(input_specs, outputs)
+    if loops:
+        input_specs, output_specs = tuple(map(_with_batch, input_specs)), list(map(_with_batch, output_specs))
     signature = Signature(
         input_specs,
         tuple(output_specs),
-        loops_over_batch=_batch_is_fixed_at_one(input_specs, outputs),
+        loops_over_batch=loops,
         labels=manifest.labels,
         features=manifest.features,
         default_outputs=manifest.default_outputs,
@@ -108,6 +111,11 @@ def _batch_is_fixed_at_one(inputs: tuple[TensorSpec, ...], outputs: Sequence[Nod
         and all(spec.shape is not None and len(spec.shape) > 0 and spec.shape[0] == 1 for spec in tensors)
         and all(_TENSOR.fullmatch(arg.type) and len(arg.shape) > 0 and arg.shape[0] == 1 for arg in outputs)
     )
+
+
+def _with_batch(spec: TensorSpec) -> TensorSpec:
+    """To callers a batch that is looped over is a batch like any other."""
+    return replace(spec, shape=("batch", *(spec.shape or ())[1:]))
 
 
 def _check_manifest(signature: Signature, manifest: Manifest) -> None:

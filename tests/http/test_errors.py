@@ -20,12 +20,12 @@ def post(http: httpx.Client, body: object, path: str = "/predict", **headers: st
     [
         (b"", 0),
         (b'{"inputs"', 9),
-        (b'{"inputs": [1,]}', 14),
+        (b'{"inputs": [1,]}', 13),
         (b"\xef\xbb\xbf{}", 0),
         (b'{"inputs": "\xff"}', 12),
         (b'{"inputs": "\\ud800"}', 12),
-        ('{"é": [1,]}'.encode(), 10),
-        (b'{"inputs": [1], }', 16),
+        ('{"é": [1,]}'.encode(), 9),
+        (b'{"inputs": [1], }', 14),
         (b"\x00{}", 0),
     ],
 )
@@ -33,7 +33,7 @@ def test_unreadable_json(http: httpx.Client, body: bytes, offset: int) -> None:
     """A body that is no JSON is a 400 that names the byte, and echoes nothing of the body."""
     problem = check_problem(post(http, body), 400, "unreadable-json")
 
-    assert f"at byte {offset}." in problem["detail"] or abs(int(problem["detail"].rpartition("byte ")[2][:-1]) - offset) <= 1
+    assert f"at byte {offset}." in problem["detail"]
 
 
 def test_no_echo(http: httpx.Client) -> None:
@@ -76,7 +76,7 @@ def test_accept(http: httpx.Client) -> None:
 
 def test_problem_json_for_those_who_ask(http: httpx.Client) -> None:
     """Errors are application/problem+json for callers that accept it, application/json for all others."""
-    check_problem(post(http, {}, Accept="application/problem+json"), 422, "invalid-request", "application/problem+json")
+    check_problem(post(http, {}, Accept="application/json, application/problem+json"), 422, "invalid-request", "application/problem+json")
     check_problem(post(http, {}, Accept="application/json"), 422, "invalid-request")
 
 
@@ -86,7 +86,7 @@ def test_problem_json_for_those_who_ask(http: httpx.Client) -> None:
         ("/models/ghost/predict", "unknown-model", "iris"),
         ("/models/iris/versions/9/predict", "unknown-version", "it has 1"),
         ("/models/versioned/versions/latest/predict", "unknown-version", "1, 2, 10"),
-        ("/models/..%2Fetc/predict", "unknown-model", "iris"),
+        ("/models/..%2Fetc/predict", "unknown-path", "GET /"),
         ("/models/%2e%2e/predict", "unknown-model", "iris"),
         ("/models/iris%00/predict", "unknown-model", "iris"),
         ("/models/" + "x" * 4000 + "/predict", "unknown-model", "iris"),
@@ -100,7 +100,7 @@ def test_unknown_model(http: httpx.Client, path: str, code: str, names: str) -> 
     assert len(problem["detail"]) < 1000
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/models/iris/", "/predict/", "//predict", "/models//predict", "/v2/health/live/x"])
+@pytest.mark.parametrize("path", ["/nothing", "/models/iris/", "/predict/", "/x//predict", "/models//predict", "/v2/health/live/x"])
 def test_unknown_path(http: httpx.Client, path: str) -> None:
     """An unknown path is a 404 in the same shape; a slash too many is pointed out."""
     problem = check_problem(http.get(path), 404, "unknown-path")
@@ -185,12 +185,12 @@ def test_duplicate_keys(http: httpx.Client, body: str) -> None:
         ("uint64", -1, "out-of-range"),
         ("int64", 1.5, "out-of-range"),
         ("int64", 1e18, "out-of-range"),
-        ("int64", 10**400, "not-finite"),
+        pytest.param("int64", 10**400, "out-of-range", id="int64-huge"),
         ("int64", True, "wrong-datatype"),
         ("bool", 1, "wrong-datatype"),
         ("float16", 65520, "out-of-range"),
         ("bfloat16", 3.4e38, "out-of-range"),
-        ("double", 10**400, "out-of-range"),
+        pytest.param("double", 10**400, "out-of-range", id="double-huge"),
         ("float", "1.5", "wrong-datatype"),
     ],
 )
