@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from app.http.message import Request, Response
-from app.wiring import event_handler, runner, wire
+from app.wiring import Program, event_handler, runner, wire
 
 
 class OrjsonMarshaller:
@@ -34,7 +34,8 @@ class ThroughMangum:
     a client can cause (a Host with two colons, bad base64).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, program: Program) -> None:
+        self._program = program
         self._mangum: Any = None
 
     def __call__(self, request: Request) -> Response:
@@ -45,7 +46,7 @@ class ThroughMangum:
             from app.http.fastapi_app import create
 
             # lifespan="auto" would run start-up and shut-down at every invocation.
-            self._mangum = Mangum(create(runner(program), root_path=program.settings.base_path), lifespan="off")
+            self._mangum = Mangum(create(runner(self._program, always_inline=True)), lifespan="off")
         answer = self._mangum(_canonical_event(request), None)
         headers = {name.lower(): value for name, value in answer["headers"].items()}
         body = _decoded(answer["body"], encoded=answer["isBase64Encoded"])
@@ -64,10 +65,13 @@ def _canonical_event(request: Request) -> dict[str, Any]:
         "routeKey": "$default",
         "rawPath": path,
         "rawQueryString": request.query,
-        "headers": {**request.headers, "host": "lambda", "x-request-id": request.id},
+        # Mangum reads host and port out of these, and raises where they are no host and no port
+        "headers": {**request.headers, "host": "lambda", "x-forwarded-port": "443", "x-forwarded-proto": "https", "x-request-id": request.id},
         "requestContext": {"http": {"method": request.method, "path": path, "sourceIp": "127.0.0.1"}, "stage": "$default"},
         "body": b64encode(request.body).decode(),
         "isBase64Encoded": True,
+        # read by app.http.asgi.request_of
+        "request": request,
     }
 
 
@@ -80,7 +84,7 @@ def _decoded(body: str, *, encoded: bool) -> bytes:
 program = wire(started=_started)
 if _runtime := sys.modules.get("awslambdaric.lambda_runtime_client"):
     _runtime.BaseLambdaRuntimeClient.marshaller = OrjsonMarshaller()
-_answer = event_handler(program, ThroughMangum())
+_answer = event_handler(program, ThroughMangum(program))
 
 
 def handler(event: Any, context: Any) -> Any:

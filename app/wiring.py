@@ -119,11 +119,11 @@ def event_handler(program: Program, fallback: "Callable[[Request], Response]") -
     )
 
 
-def runner(program: Program) -> "Runner":
+def runner(program: Program, *, always_inline: bool = False) -> "Runner":
     """What answers requests in an asyncio server."""
     from app.http.asgi import Runner
 
-    return Runner(program.application, timeout_s=program.settings.request_timeout_s)
+    return Runner(program.application, timeout_s=program.settings.request_timeout_s, always_inline=always_inline)
 
 
 def asgi_app(program: Program) -> "AsgiApp":
@@ -135,6 +135,6 @@ def asgi_app(program: Program) -> "AsgiApp":
     def fastapi_app() -> Any:
         from app.http.fastapi_app import create
 
-        return create(shared, root_path=program.settings.base_path)
+        return create(shared)
 
     return AsgiApp(shared, fastapi_app, fast_lane=program.settings.http_fast_lane)

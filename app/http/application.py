@@ -30,6 +30,8 @@ class Application:
         try:
             route = routes.find(request)
             response = route.endpoint(self.services, request, report) if route.endpoint else Response(204)
+            if request.check_response is not None:
+                request.check_response(response)
         except Problem as problem:
             response = problems.render(problem, request)
             code = problem.code

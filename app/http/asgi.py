@@ -22,8 +22,10 @@ _INLINE_SECONDS = 0.002
 class Runner:
     """Answers requests beside the event loop where they would hold it up, in it where that is quicker."""
 
-    def __init__(self, application: Application, *, timeout_s: float) -> None:
+    def __init__(self, application: Application, *, timeout_s: float, always_inline: bool = False) -> None:
+        """:param always_inline: for a process that has one request at a time, such as a Lambda function."""
         self.application = application
+        self._always_inline = always_inline
         self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1), thread_name_prefix="predict")
         # path → how long its requests take of late, in seconds
@@ -35,9 +37,10 @@ class Runner:
             request.body = await self._read(request, body)
         except Problem as problem:
             return self.application.refuse(problem, request)
-        request.deadline = time.monotonic() + self._timeout_s
+        if request.deadline is None:
+            request.deadline = time.monotonic() + self._timeout_s
         started = time.perf_counter()
-        if request.method == "POST" and (len(request.body) > _INLINE_BYTES or self._lately.get(request.path, 1.0) > _INLINE_SECONDS):
+        if self._holds_up(request):
             response = await asyncio.get_running_loop().run_in_executor(self._threads, self.application.handle, request)
         else:
             response = self.application.handle(request)
@@ -45,6 +48,12 @@ class Runner:
             before = self._lately.get(request.path, 0.0)
             self._lately[request.path] = before * 0.8 + (time.perf_counter() - started) * 0.2
         return response
+
+    def _holds_up(self, request: Request) -> bool:
+        """Whether answering would keep the event loop from other requests for long."""
+        if self._always_inline or request.method != "POST":
+            return False
+        return len(request.body) > _INLINE_BYTES or self._lately.get(request.path, 1.0) > _INLINE_SECONDS
 
     async def _read(self, request: Request, body: AsyncIterator[bytes]) -> bytes:
         length = request.headers.get("content-length", "")
@@ -93,9 +102,13 @@ class AsgiApp:
 
 
 def request_of(scope: Scope) -> Request:
-    """The request of an ASGI scope, without its body."""
+    """The request of an ASGI scope, without its body. Behind Mangum, deadline and limits are those of the Lambda event."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    return Request(scope["method"], scope["path"], headers, scope["query_string"].decode("latin-1"))
+    request = Request(scope["method"], scope["path"], headers, scope["query_string"].decode("latin-1"))
+    if "aws.event" in scope:
+        origin: Request = scope["aws.event"]["request"]
+        request.deadline, request.gateway_id, request.check_response = origin.deadline, origin.gateway_id, origin.check_response
+    return request
 
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:

@@ -22,7 +22,7 @@ _PARAMETERS = {
 }
 
 
-def create(runner: Runner, *, root_path: str = "") -> fastapi.FastAPI:
+def create(runner: Runner) -> fastapi.FastAPI:
     """Build the app from the route table. Add your own middleware to what this returns (and set HTTP_FAST_LANE=off)."""
     api = fastapi.FastAPI(
         title="onnx-lambda",
@@ -31,7 +31,8 @@ def create(runner: Runner, *, root_path: str = "") -> fastapi.FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        root_path=root_path,
+        # Relative to the document, so that a stage or a base path before it needs no setting.
+        servers=[{"url": "./"}],
         # A slash too many is a 404 that says so: API Gateway would send the redirect to a place of its own.
         redirect_slashes=False,
     )
@@ -77,15 +78,14 @@ def _add_pages(api: fastapi.FastAPI, runner: Runner) -> None:
         plain = api.openapi()
         return fastapi.responses.JSONResponse(openapi.add_models(plain, runner.application.services.repository))
 
-    async def docs(request: fastapi.Request) -> fastapi.Response:
-        prefix = request.scope.get("root_path", "").rstrip("/")
-        assets = f"{prefix}/docs"
+    async def docs() -> fastapi.Response:
+        # Relative addresses, for the same reason.
         return get_swagger_ui_html(
-            openapi_url=f"{prefix}/openapi.json",
+            openapi_url="openapi.json",
             title="onnx-lambda",
-            swagger_js_url=f"{assets}/swagger-ui-bundle.js",
-            swagger_css_url=f"{assets}/swagger-ui.css",
-            swagger_favicon_url=f"{assets}/favicon-32x32.png",
+            swagger_js_url="docs/swagger-ui-bundle.js",
+            swagger_css_url="docs/swagger-ui.css",
+            swagger_favicon_url="docs/favicon-32x32.png",
         )
 
     async def asset(asset: str, request: fastapi.Request) -> fastapi.Response:

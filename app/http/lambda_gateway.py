@@ -10,17 +10,19 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 from app.errors import ResultTooLarge, Unreadable
-from app.http import problems
 from app.http.application import Application
 from app.http.message import Request, Response
 
 Flavour = Literal["v2", "v1", "alb"]
 # 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _RESPONSE_BYTES = 6_291_556
+# Room for the status, the headers and the envelope's own punctuation.
+_HEADER_BYTES = 4096
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _TEXT_TYPES = ("text/", "application/json", "application/problem+json", "application/javascript", "application/xml", "image/svg+xml")
@@ -62,16 +64,16 @@ class LambdaGateway:
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one event that :func:`flavour_of` recognises. Nothing is raised."""
         flavour = flavour_of(event) or "v2"
-        request = Request("GET", "/", gateway_id=_gateway_id(event, context))
+        request = Request("GET", "/", gateway_id=_gateway_id(event, context), check_response=_check_envelope)
         try:
             self._read(event, context, flavour, request)
         except Unreadable as problem:
-            return self._render(self._application.refuse(problem, request), request, event, flavour)
+            return self._render(self._application.refuse(problem, request), event, flavour)
         if self._fast_lane and self._application.is_fast(request):
             response = self._application.handle(request)
         else:
             response = self._fallback(request)
-        return self._render(response, request, event, flavour)
+        return self._render(response, event, flavour)
 
     def _read(self, event: dict[str, Any], context: Any, flavour: Flavour, request: Request) -> None:
         request.headers = _headers(event)
@@ -85,8 +87,8 @@ class LambdaGateway:
 
     def _path(self, event: dict[str, Any], flavour: Flavour) -> str:
         path = event.get("rawPath") if flavour == "v2" else event.get("path")
-        if not isinstance(path, str) or not path.startswith("/"):
-            raise Unreadable("The request's path is missing or does not start with '/'.")
+        if not isinstance(path, str) or not path.startswith("/") or not _encodable(path):
+            raise Unreadable("The request's path is missing, is no text, or does not start with '/'.")
         stage = event["requestContext"].get("stage")
         # HTTP APIs put a named stage before the path; REST APIs do not.
         if flavour == "v2" and isinstance(stage, str) and stage != "$default":
@@ -95,29 +97,43 @@ class LambdaGateway:
         # Decoded exactly once, as every HTTP server does; no model's name needs it, and nothing is looked up on disk by it.
         return unquote(path, errors="replace")
 
-    def _render(self, response: Response, request: Request, event: dict[str, Any], flavour: Flavour) -> dict[str, Any]:
+    def _render(self, response: Response, event: dict[str, Any], flavour: Flavour) -> dict[str, Any]:
         headers = {"Content-Type": response.content_type, **response.headers}
-        text = None
-        if response.content_type.startswith(_TEXT_TYPES) and "Content-Encoding" not in headers:
-            try:
-                text = response.body.decode()
-            except UnicodeDecodeError:
-                text = None
-        # As a JSON string, quotes and backslashes double; as base64, three bytes become four.
-        size = len(response.body) * 4 // 3 if text is None else len(response.body) + text.count('"') + text.count("\\")
-        if size + 2048 > _RESPONSE_BYTES and response.status < 400:
-            limit = ResultTooLarge(
-                f"The result has {len(response.body)} bytes, {size} in Lambda's envelope, which takes {_RESPONSE_BYTES}; "
-                'ask for fewer rows, or for fewer outputs with "outputs".'
-            )
-            return self._render(problems.render(limit, request), request, event, flavour)
+        text = _text(response)
         body = text if text is not None else b64encode(response.body).decode()
         answer: dict[str, Any] = {"statusCode": response.status, "headers": headers, "body": body, "isBase64Encoded": text is None}
         if flavour == "alb" and isinstance(event.get("multiValueHeaders"), dict):
             answer["multiValueHeaders"] = {name: [value] for name, value in answer.pop("headers").items()}
         if flavour == "alb":
-            answer["statusDescription"] = str(response.status)
+            answer["statusDescription"] = f"{response.status} {HTTPStatus(response.status).phrase}"
         return answer
+
+
+def _text(response: Response) -> str | None:
+    """The body as text, where the content type is one of text and the body really is."""
+    if not response.content_type.startswith(_TEXT_TYPES) or "Content-Encoding" in response.headers:
+        return None
+    try:
+        return response.body.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _check_envelope(response: Response) -> None:
+    """Lambda takes a response only up to a size, in which a JSON body is a string with its quotes escaped and a binary one base64.
+
+    :raises ResultTooLarge: with the limit and what the body comes to.
+    """
+    length = len(response.body)
+    if length * 2 + _HEADER_BYTES <= _RESPONSE_BYTES:
+        return
+    text = _text(response)
+    size = _HEADER_BYTES + (length * 4 // 3 + 4 if text is None else length + text.count('"') + text.count("\\"))
+    if size > _RESPONSE_BYTES:
+        raise ResultTooLarge(
+            f"The result has {length} bytes, {size} in Lambda's envelope, which takes {_RESPONSE_BYTES}; "
+            'ask for fewer rows, or for fewer outputs with "outputs".'
+        )
 
 
 def _gateway_id(event: Mapping[str, Any], context: Any) -> str:
@@ -141,12 +157,15 @@ def _headers(event: dict[str, Any]) -> dict[str, str]:
     for name, value in [*single.items(), *((name, _joined(values)) for name, values in multiple.items())]:
         if not isinstance(value, str) or not _HEADER_NAME.fullmatch(name) or "\r" in value or "\n" in value or "\x00" in value:
             raise Unreadable("A header of the request has a name or value that HTTP does not allow.")
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise Unreadable("A header of the request is not valid text.") from error
+        if not _encodable(value):
+            raise Unreadable("A header of the request is not valid text.")
         found[name.lower()] = value
     return found
+
+
+def _encodable(text: str) -> bool:
+    """JSON can write half of a surrogate pair, which no text has."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _joined(values: Any) -> Any:
@@ -156,7 +175,7 @@ def _joined(values: Any) -> Any:
 def _query(event: dict[str, Any], flavour: Flavour) -> str:
     if flavour == "v2":
         query = event.get("rawQueryString") or ""
-        if not isinstance(query, str):
+        if not isinstance(query, str) or not _encodable(query):
             raise Unreadable("The request's query string is not text.")
         return query
     multiple = event.get("multiValueQueryStringParameters") or {}
@@ -165,7 +184,7 @@ def _query(event: dict[str, Any], flavour: Flavour) -> str:
         raise Unreadable("The request's query parameters are not an object.")
     pairs = [(name, value) for name, values in multiple.items() for value in (values if isinstance(values, list) else [])]
     pairs = pairs or list(single.items())
-    if any(not isinstance(value, str) for _, value in pairs):
+    if any(not isinstance(value, str) or not _encodable(name + value) for name, value in pairs):
         raise Unreadable("The request's query parameters are not text.")
     # A load balancer passes them on encoded, API Gateway decoded.
     return "&".join(f"{n}={v}" if flavour == "alb" else f"{quote(n, errors='replace')}={quote(v, errors='replace')}" for n, v in pairs)

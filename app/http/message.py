@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 # A caller's own id goes into logs and headers, so it is taken only if it is plain (faults.md F-68).
@@ -20,6 +20,8 @@ class Request:
     body: bytes = b""
     deadline: float | None = None
     gateway_id: str = ""
+    # Whether a response can be carried back; raises ResultTooLarge if not. Set by a shell that has a limit of its own.
+    check_response: "Callable[[Response], None] | None" = None
     # Filled by the route table: the values of {name} in the path.
     parameters: dict[str, str] = field(default_factory=dict)
     _id: str = ""

@@ -1,0 +1,240 @@
+"""The function beyond HTTP: direct invokes, pings, deadlines, limits, and what is done once."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import handler as function
+from app.errors import SettingError
+from app.inference import loading
+from app.triggers import router
+from app.wiring import event_handler, wire
+from handler import OrjsonMarshaller, ThroughMangum
+from tests.lambda_events import v2
+from tests.problems import check_problem
+from tests.shells import SHELLS, Context, emulator, in_process
+
+ROW = [5.1, 3.5, 1.4, 0.2]
+
+
+@pytest.fixture(scope="module")
+def invoke(models: Path) -> Any:
+    """The function in this process."""
+    program = wire({"MODEL_DIR": str(models)})
+    return event_handler(program, ThroughMangum(program))
+
+
+def test_direct_invoke(invoke: Any) -> None:
+    """A direct invoke answers the same object as the HTTP route."""
+    answer = invoke({"model": "iris", "version": "1", "inputs": {"X": [ROW]}, "id": "a"}, Context())
+
+    assert [0] == answer["outputs"]["output_label"]
+    assert "a" == answer["id"]
+    assert [0] == [row["output_label"] for row in invoke({"instances": [ROW]}, Context())["predictions"]]
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "status", "retryable"),
+    [
+        ({"inputs": [[1, 2]]}, "wrong-shape", 422, False),
+        ({"model": "ghost", "inputs": 1}, "unknown-model", 404, False),
+        ({"model": "broken", "inputs": 1}, "model-not-ready", 503, True),
+        ({"model": 7, "inputs": 1}, "invalid-request", 422, False),
+        ({"inputs": 1, "instances": 1}, "invalid-request", 422, False),
+        ({"inputs": [2**70]}, "invalid-request", 422, False),
+    ],
+)
+def test_direct_invoke_failure(invoke: Any, event: dict[str, Any], code: str, status: int, retryable: bool) -> None:
+    """A failed direct invoke returns an object to branch on: code, status, retryable; never errorMessage, which Lambda's tools misread."""
+    answer = invoke(event, Context())
+
+    assert (code, status, retryable) == (answer["code"], answer["status"], answer["retryable"])
+    assert isinstance(answer["error"], str)
+    assert "errorMessage" not in answer
+
+
+@pytest.mark.parametrize("event", [{"warmup": True}, {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": []}])
+def test_pings_are_cheap(invoke: Any, event: dict[str, Any]) -> None:
+    """A ping or a schedule is answered without a prediction."""
+    assert {"warm": True} == invoke(event, Context())
+
+
+def test_models_and_wiring_are_made_once(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handler, models and routes are made at start; 50 invocations of every kind make nothing anew."""
+    counts = {"sessions": 0, "routers": 0}
+    make_session, make_router = loading.Session.__init__, router.EventRouter.__init__
+
+    def session(self: Any, *arguments: Any, **named: Any) -> None:
+        counts["sessions"] += 1
+        make_session(self, *arguments, **named)
+
+    def event_router(self: Any, *arguments: Any) -> None:
+        counts["routers"] += 1
+        make_router(self, *arguments)
+
+    monkeypatch.setattr(loading.Session, "__init__", session)
+    monkeypatch.setattr(router.EventRouter, "__init__", event_router)
+    program = wire({"MODEL_DIR": str(models), "PRELOAD_MODELS": "iris, digits"})
+    answer = event_handler(program, ThroughMangum(program))
+    assert {"sessions": 2, "routers": 1} == counts
+
+    for _ in range(50):
+        answer(v2("POST", "/predict", json.dumps({"inputs": [ROW]})), Context())
+        answer(v2("GET", "/models/digits"), Context())
+        answer({"inputs": [ROW]}, Context())
+        answer({"warmup": True}, Context())
+
+    assert {"sessions": 2, "routers": 1} == counts
+
+
+@pytest.mark.parametrize("lane", ["on", "off"])
+def test_deadline(models: Path, lane: str) -> None:
+    """A run that would outlive the invocation is ended at least 200 ms before Lambda's deadline and answered 504; the next run is right."""
+    program = wire({"MODEL_DIR": str(models), "HTTP_FAST_LANE": lane})
+    answer = event_handler(program, ThroughMangum(program))
+    answer(v2("POST", "/models/slow/predict", '{"inputs": {"times": 1}}'), Context())
+
+    context = Context(remaining_ms=1500)
+    found = answer(v2("POST", "/models/slow/predict", '{"inputs": {"times": 1000000000}}'), context)
+
+    assert 504 == found["statusCode"], found
+    assert "deadline-exceeded" == json.loads(found["body"])["code"]
+    assert context.get_remaining_time_in_millis() >= 200
+    again = answer(v2("POST", "/models/slow/predict", '{"inputs": {"times": 2}}'), Context())
+    assert 200 == again["statusCode"], again
+
+
+def test_direct_invoke_deadline(invoke: Any) -> None:
+    """A direct invoke that runs out of time gets the error object, retryable, in time."""
+    context = Context(remaining_ms=1200)
+    answer = invoke({"model": "slow", "inputs": {"times": 1_000_000_000}}, context)
+
+    assert ("deadline-exceeded", True) == (answer["code"], answer["retryable"])
+    assert context.get_remaining_time_in_millis() >= 200
+
+
+def test_no_time_left(invoke: Any) -> None:
+    """With less time left than the margin nothing is run."""
+    started = time.monotonic()
+    answer = invoke({"model": "slow", "inputs": {"times": 1_000_000_000}}, Context(remaining_ms=100))
+
+    assert "deadline-exceeded" == answer["code"]
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("shell", list(SHELLS))
+def test_serve_ends_runs_too(shell: str, models: Path) -> None:
+    """Under `serve` the limit is REQUEST_TIMEOUT_S, and the server answers others meanwhile."""
+    if not shell.startswith("uvicorn"):
+        pytest.skip("Lambda's own deadline is tested above")
+    from tests.shells import server
+
+    with server(models, fast_lane="fast-lane" in shell, REQUEST_TIMEOUT_S="2") as client:
+        started = time.monotonic()
+        import threading
+
+        answers: list[httpx.Response] = []
+        thread = threading.Thread(target=lambda: answers.append(client.post("/models/slow/predict", json={"inputs": {"times": 10**9}})))
+        thread.start()
+        while thread.is_alive():
+            assert 200 == client.get("/health/live", timeout=1.5).status_code
+            time.sleep(0.1)
+        check_problem(answers[0], 504, "deadline-exceeded")
+        assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("fast_lane", [True, False])
+def test_body_limit(models: Path, fast_lane: bool) -> None:
+    """A body at the limit is taken; one byte more is a 413 with the limit and the size, before it is parsed."""
+    body = json.dumps({"inputs": [ROW], "id": ""}).encode()
+    with in_process(models, fast_lane=fast_lane, MAX_BODY_BYTES=str(len(body))) as client:
+        headers = {"Content-Type": "application/json"}
+        assert 200 == client.post("/predict", content=body, headers=headers).status_code
+        problem = check_problem(client.post("/predict", content=body + b" ", headers=headers), 413, "body-too-large")
+        check_problem(client.post("/predict", content=b"{" * (len(body) + 1), headers=headers), 413, "body-too-large")
+
+    assert str(len(body)) in problem["detail"]
+    assert str(len(body) + 1) in problem["detail"]
+
+
+@pytest.mark.parametrize("fast_lane", [True, False])
+def test_result_limit(models: Path, fast_lane: bool) -> None:
+    """A result over the limit is a 413 that names the largest output, and is refused before it is written out if that can be known."""
+    with in_process(models, fast_lane=fast_lane, MAX_RESULT_BYTES="2000") as client:
+        assert 200 == client.post("/models/expand/predict", json={"inputs": [300]}).status_code
+        for size in (700, 2_000_000):
+            problem = check_problem(client.post("/models/expand/predict", json={"inputs": [size]}), 413, "result-too-large")
+            assert "'many'" in problem["detail"]
+            assert "2000" in problem["detail"]
+
+
+def test_result_that_lambda_cannot_carry(models: Path) -> None:
+    """An answer that Lambda's own 6 MB envelope would not take is a 413 of ours, not a failed invocation."""
+    with in_process(models, fast_lane=True) as client:
+        problem = check_problem(client.post("/models/expand/predict", json={"inputs": [2_000_000]}), 413, "result-too-large")
+
+    assert "6291556" in problem["detail"]
+
+
+def test_allocation_that_fails(invoke: Any) -> None:
+    """An answer that memory cannot hold is an error of the run, and the environment goes on."""
+    answer = invoke({"model": "expand", "inputs": [2**46]}, Context())
+
+    assert answer["status"] in {422, 500}, answer
+    assert [1.0, 1.0] == invoke({"model": "expand", "inputs": [2]}, Context())["outputs"]["many"]
+
+
+def test_marshaller_reads_and_writes_as_awslambdarics_does() -> None:
+    """The orjson marshaller gives what awslambdaric's gives, for what Lambda sends and gets."""
+    from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
+
+    theirs, ours = LambdaMarshaller(), OrjsonMarshaller()
+    event = b'{"a": [1, 2.5, null, true, "\\u00e9\\ud83d\\ude00"], "b": {}}'
+    assert theirs.unmarshal_request(event) == ours.unmarshal_request(event)
+    answer = {"statusCode": 200, "body": 'é"\\\n', "isBase64Encoded": False}
+    text, kind = ours.marshal_response(answer)
+    assert "application/json" == kind
+    assert json.loads(theirs.marshal_response(answer)[0]) == json.loads(text)
+    assert b"raw" == ours.unmarshal_request(b"raw", "text/plain")
+
+
+def test_unknown_event_fails_the_invocation_in_the_runtime(models: Path) -> None:
+    """In the real runtime an unknown event is a failed invocation that names its error."""
+    with emulator(models) as invoke_runtime:
+        answer = invoke_runtime({"Records": [{"eventSource": "aws:unknown"}]})
+
+    assert "UnknownEvent" == answer["errorType"]
+    assert "events/" in answer["errorMessage"]
+
+
+def test_direct_invoke_in_the_runtime(models: Path) -> None:
+    """In the real runtime a direct invoke answers the result as JSON."""
+    with emulator(models) as invoke_runtime:
+        assert [0] == invoke_runtime({"inputs": [ROW]})["outputs"]["output_label"]
+        assert "wrong-shape" == invoke_runtime({"inputs": [[1]]})["code"]
+        assert {"warm": True} == invoke_runtime({"warmup": True})
+
+
+def test_wrong_setting_fails_the_start_with_its_name(models: Path) -> None:
+    """In the real runtime a wrong setting is an init error that names it."""
+    with emulator(models, MAX_BODY_BYTES="lots") as invoke_runtime:
+        answer = str(invoke_runtime({"warmup": True}))
+
+    assert "MAX_BODY_BYTES" in answer
+    assert "whole number" in answer
+
+
+def test_the_function_is_made_at_module_scope() -> None:
+    """`handler.handler` answers with what was loaded when the module was imported."""
+    assert function.program.repository.entry("iris").loaded is not None
+    assert [0] == function.handler({"inputs": [ROW]}, Context())["outputs"]["output_label"]
+
+
+def test_unknown_default_model_fails_the_start(models: Path) -> None:
+    """A default model that does not exist stops the start."""
+    with pytest.raises(SettingError, match="DEFAULT_MODEL is 'ghost'"):
+        wire({"MODEL_DIR": str(models), "DEFAULT_MODEL": "ghost"})
