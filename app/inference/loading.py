@@ -55,8 +55,11 @@ def load(repository: Path, name: str, version: str, *, manifest: Manifest, lock:
     if not chosen.is_file():
         raise ModelRefused(f"{chosen.relative_to(repository).as_posix()} is missing.")
     checked = _Check(repository, folder, lock, use_prepared=use_prepared)
-    session = _session(chosen, checked, manifest, threads, optimized=use_prepared)
-    digest = checked.finish()
+    try:
+        session = _session(chosen, checked, manifest, threads, optimized=use_prepared)
+    finally:
+        # Also where ONNX Runtime refused it: that the file is damaged is the better reason.
+        digest = checked.finish()
     loaded_at = time.perf_counter()
     warm_up(session, manifest)
     done = time.perf_counter()

@@ -175,11 +175,14 @@ def _versions(folder: Path, lock: dict[str, FileRecord] | None) -> set[str]:
 
 def _manifest(folder: Path, lock: dict[str, FileRecord] | None) -> Manifest | ModelRefused:
     try:
-        if lock is not None and (file := folder / manifests.FILE_NAME).is_file():
+        file = folder / manifests.FILE_NAME
+        if lock is not None and (file.is_file() or f"{folder.name}/{file.name}" in lock):
             check(record_of(folder.parent, file), lock)
         return manifests.read(folder)
     except ModelRefused as error:
         return error
+    except OSError as error:
+        return ModelRefused(f"{folder.name}/{manifests.FILE_NAME} cannot be read: {error.strerror}.")
 
 
 def _version_order(version: str) -> list[tuple[int, int, str]]:

@@ -1,0 +1,156 @@
+"""Which models there are, which is meant, and what happens to one that cannot be loaded."""
+
+from pathlib import Path
+
+import pytest
+from onnx import TensorProto as T
+
+from app.errors import ModelNotReady, SettingError, UnknownModel, UnknownVersion
+from app.inference.repository import Repository, threads_for
+from tests import graphs
+
+IDENTITY = graphs.identity(T.FLOAT)
+
+
+def open_at(folder: Path, default: str = "") -> Repository:
+    return Repository(folder, threads=1, default_model=default)
+
+
+def test_only_model_is_the_default(tmp_path: Path) -> None:
+    """With one model there is nothing to choose."""
+    graphs.put(tmp_path, "one", IDENTITY)
+
+    assert "one" == open_at(tmp_path).default_model
+
+
+def test_default_is_chosen_by_the_manifest_and_overruled_by_the_setting(tmp_path: Path) -> None:
+    """model.toml's `default = true` chooses; DEFAULT_MODEL overrules; two that say so stop the start."""
+    graphs.put(tmp_path, "a", IDENTITY)
+    graphs.put(tmp_path, "b", IDENTITY, toml="default = true\n")
+
+    assert "b" == open_at(tmp_path).default_model
+    assert "a" == open_at(tmp_path, "a").default_model
+    graphs.put(tmp_path, "c", IDENTITY, toml="default = true\n")
+    with pytest.raises(SettingError, match="b and c both say"):
+        open_at(tmp_path)
+
+
+def test_no_default_is_said(tmp_path: Path) -> None:
+    """With several models and no default, /predict says which there are and how to set one."""
+    graphs.put(tmp_path, "a", IDENTITY)
+    graphs.put(tmp_path, "b", IDENTITY)
+
+    with pytest.raises(UnknownModel, match=r"name one of a, b, or set DEFAULT_MODEL"):
+        open_at(tmp_path).get()
+
+
+@pytest.mark.parametrize(
+    ("versions", "newest"),
+    [(["1", "2", "10"], "10"), (["1.2", "1.10"], "1.10"), (["a", "b"], "b"), (["9", "rc"], "rc"), (["2024-01-31", "2024-02-01"], "2024-02-01")],
+)
+def test_newest_version(tmp_path: Path, versions: list[str], newest: str) -> None:
+    """Versions are compared by their numbers."""
+    for version in versions:
+        graphs.put(tmp_path, "m", IDENTITY, version=version)
+
+    assert newest == open_at(tmp_path).entry("m").version
+
+
+def test_what_is_no_model_is_not_listed(tmp_path: Path) -> None:
+    """Hidden folders, files, names that are no path segment and folders without a model are passed over."""
+    graphs.put(tmp_path, "good", IDENTITY)
+    for name in (".hidden", "sp ace", "-dash", "dots.."):
+        graphs.put(tmp_path, name, IDENTITY)
+    (tmp_path / "empty" / "1").mkdir(parents=True)
+    (tmp_path / "README.md").write_text("x")
+
+    assert ["good"] == open_at(tmp_path).names()
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_no_models_stop_the_start(tmp_path: Path, exists: bool) -> None:
+    """No folder, or one without a model, is said with the setting and what was expected."""
+    with pytest.raises(SettingError, match="MODEL_DIR is"):
+        open_at(tmp_path if exists else tmp_path / "nowhere")
+
+
+def test_preload(tmp_path: Path) -> None:
+    """PRELOAD_MODELS loads the default, all, or the named; the rest is loaded at its first request."""
+    for name in "abc":
+        graphs.put(tmp_path, name, IDENTITY)
+    for which, loaded in (("default", {"a"}), ("all", {"a", "b", "c"}), ("b, c", {"b", "c"}), ("", set())):
+        repository = open_at(tmp_path, "a")
+        repository.preload(which)
+        assert loaded == {entry.name for entry in repository.entries() if entry.loaded}
+    assert "c" == repository.get("c").name
+    with pytest.raises(SettingError, match="PRELOAD_MODELS names 'x', but the models are a, b, c"):
+        repository.preload("a,x")
+
+
+def test_failure_is_kept(tmp_path: Path) -> None:
+    """A model that failed is not tried again at every request, and says the same reason."""
+    folder = graphs.put(tmp_path, "bad", b"no model")
+    graphs.put(tmp_path, "good", IDENTITY)
+    repository = open_at(tmp_path, "good")
+    for _ in range(2):
+        with pytest.raises(ModelNotReady, match="ONNX Runtime cannot load the model"):
+            repository.get("bad")
+    (folder / "model.onnx").write_bytes(IDENTITY)
+
+    with pytest.raises(ModelNotReady):
+        repository.get("bad")
+    assert "good" == repository.get().name
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("titel = 'x'", "unknown key 'titel'; did you mean 'title'?"),
+        ("title = 5", "'title' takes a string"),
+        ("labels = [1]", "'labels' takes an array of strings"),
+        ("features = ['a', 'a']", "must not name the same thing twice"),
+        ("[nan]\ninput = 'maybe'", "'nan.input' takes one of refuse, allow"),
+        ("[nan]\nin = 'allow'", "unknown key 'nan.in'"),
+        ("default_outputs = ['z']", "names 'z', but the graph's outputs are y"),
+        ("features = ['a', 'b']", "needs a graph with one input of shape [N, 2]"),
+        ("[image]\nsize = [8]", "'image.size' takes [height, width]"),
+        ("[image]\nsize = [8, 8]\nchannels = 'CMYK'", "'image.channels' takes one of L, RGB, BGR"),
+        ("[image]\nsize = [8, 8]\nstd = [0.0]", "'image.std' must not contain 0"),
+        ("[image]\nsize = [8, 8]\ninput = 'q'", "'image.input' names 'q'"),
+        ("[[examples]]\ntitle = 'x'", "takes a table with 'inputs'"),
+        ("[golden]\nfile = '../x'", "'golden.file' takes the name of a file beside model.toml"),
+        ("title = ", "is not valid TOML"),
+        ("default = 1", "'default' takes true or false"),
+        ("[golden]\nrtol = true", "'golden.rtol' takes a number"),
+    ],
+)
+def test_manifest_mistakes(tmp_path: Path, toml: str, says: str) -> None:
+    """A mistake in model.toml keeps that model from serving, and says the key and what it takes."""
+    graphs.put(tmp_path, "m", IDENTITY, toml=toml)
+
+    with pytest.raises(ModelNotReady) as raised:
+        open_at(tmp_path).get()
+    assert says in raised.value.detail
+
+
+def test_no_manifest_is_needed(tmp_path: Path) -> None:
+    """Everything that serving needs is in the graph."""
+    graphs.put(tmp_path, "m", graphs.two_inputs())
+    signature = open_at(tmp_path).get().signature
+
+    assert "'input_ids' INT64 [batch, seq], 'attention_mask' INT64 [batch, seq]" == signature.describe_inputs()
+
+
+@pytest.mark.parametrize(("name", "version"), [("m", "9"), ("m", "latest"), ("m", "-1"), ("m", "１"), ("m", "../1"), ("m", "")])
+def test_unknown_version(tmp_path: Path, name: str, version: str) -> None:
+    """A version is found by its exact name alone; nothing is looked up on disk."""
+    graphs.put(tmp_path, "m", IDENTITY)
+
+    with pytest.raises(UnknownVersion, match="it has 1"):
+        open_at(tmp_path).get(name, version)
+
+
+@pytest.mark.parametrize(("memory_mb", "wanted", "threads"), [(128, 0, 1), (1769, 0, 1), (3538, 0, 2), (10240, 0, 5), (1769, 4, 4)])
+def test_threads_follow_memory(memory_mb: int, wanted: int, threads: int) -> None:
+    """One thread for each 1,769 MB that Lambda gives a vCPU for, unless the setting says otherwise."""
+    assert threads == threads_for(memory_mb, wanted)
