@@ -35,7 +35,8 @@ class Observer:
 
     def __init__(self, *, service: str, level: str, namespace: str | None, log_values: bool, cold_start: ColdStart | None = None) -> None:
         """:param namespace: of the metrics, or None to write none."""
-        self._logger = Logger(service=service, level=level, use_rfc3339=True)
+        # Without location: it would always name the line below that writes, and costs a look at the stack.
+        self._logger = Logger(service=service, level=level, use_rfc3339=True, location=None)
         self._service = service
         self._namespace = namespace
         self._log_values = log_values

@@ -84,7 +84,7 @@ def loads(body: bytes) -> Any:
 def _checked(body: bytes) -> Any:
     # Nested at most as deep as it has opening brackets: most bodies need no closer look.
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
-        raise NestedTooDeeply(f"The body nests arrays and objects over {MAX_DEPTH} levels deep.")
+        raise _too_deep()
     document = _parse(body)
     if body.count(b":") != _count_keys(document):
         _refuse_duplicates(body)
@@ -217,11 +217,19 @@ def _regular_shape(text: bytes) -> tuple[int, ...] | None:
     return tuple(reversed(shape)) if block == skeleton else None
 
 
-def _restored(value: Any, runs: list[NumberArray]) -> Any:
-    if type(value) is str:
-        return runs[int(value[len(_MARK) :])] if value.startswith(_MARK) else value
+def _restored(value: Any, runs: list[NumberArray], depth: int = 0) -> Any:
+    if type(value) is str and value.startswith(_MARK):
+        run = runs[int(value[len(_MARK) :])]
+        if depth + len(run.shape) > MAX_DEPTH:
+            raise _too_deep()
+        return run
     if type(value) is dict:
-        return {key: _restored(item, runs) for key, item in value.items()}
+        return {key: _restored(item, runs, depth + 1) for key, item in value.items()}
+    # A list longer than there can be strings holds no mark of ours.
     if type(value) is list and len(value) <= _MOST_STRINGS:
-        return [_restored(item, runs) for item in value]
+        return [_restored(item, runs, depth + 1) for item in value]
     return value
+
+
+def _too_deep() -> NestedTooDeeply:
+    return NestedTooDeeply(f"The body nests arrays and objects over {MAX_DEPTH} levels deep.")

@@ -1,0 +1,166 @@
+"""JSON bodies: the quick way through large arrays gives what the plain way gives, for every body."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.codecs import json_document, json_tensor, predict_json
+from app.codecs.call import ModelTag
+from app.codecs.json_document import NumberArray
+from app.codecs.json_output import dumps, jsonable
+from app.errors import Invalid, Problem, Unreadable
+from app.tensors import BY_NAME, DATATYPES, Signature, TensorSpec, bfloat16_bits, bfloat16_values
+
+TAG = ModelTag("m", "1", "sha256:0")
+shapes = st.lists(st.integers(0, 5), min_size=0, max_size=4).map(tuple)
+
+
+@pytest.fixture(autouse=True)
+def cut_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut arrays out of bodies of any size, so that small examples go the quick way."""
+    monkeypatch.setattr(json_document, "_CUT_FROM", 8)
+
+
+def plain(value: Any) -> Any:
+    """The document with the arrays that were cut out put back."""
+    if isinstance(value, NumberArray):
+        return value.values()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+documents = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(max_size=12) | st.lists(numbers, max_size=12) | st.lists(st.lists(numbers, max_size=4), max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(document=documents, indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
+def test_every_document_is_read_as_orjson_reads_it(document: Any, indent: int | None, ascii_only: bool) -> None:
+    """Cutting arrays out and putting them back changes nothing."""
+    body = json.dumps(document, indent=indent, ensure_ascii=ascii_only).encode()
+
+    assert orjson.loads(body) == plain(json_document.loads(body))
+
+
+@settings(max_examples=600, deadline=None)
+@given(body=st.binary(max_size=200) | st.text(alphabet='{}[]",:0123456789.eE-+ntrufalse\\ \n', max_size=200).map(str.encode))
+def test_any_bytes_are_a_document_or_a_problem_of_ours(body: bytes) -> None:
+    """Arbitrary bytes never raise anything but our errors, and what orjson reads is read the same."""
+    try:
+        expected = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        expected = NotImplemented
+    try:
+        found = plain(json_document.loads(body))
+    except (Unreadable, Invalid):
+        # duplicate keys are refused, NaN is passed on to be refused where it stands
+        return
+    if expected is not NotImplemented:
+        assert expected == found
+
+
+@settings(max_examples=400, deadline=None)
+@given(body=st.binary(max_size=120) | documents.map(lambda d: json.dumps({"inputs": d}).encode()) | documents.map(lambda d: json.dumps({"instances": d}).encode()))
+def test_any_body_is_a_call_or_a_problem_of_ours(body: bytes) -> None:
+    """Arbitrary bytes into the decoder never raise anything but our errors."""
+    specs = (TensorSpec("x", BY_NAME["FP32"], ("n", 2)), TensorSpec("t", BY_NAME["BYTES"], None, optional=True))
+    for signature in (Signature(specs[:1], specs[:1], features=("a", "b")), Signature(specs, specs)):
+        try:
+            predict_json.decode(body, signature)
+        except Problem as problem:
+            assert problem.status in {400, 422}
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), datatype=st.sampled_from(DATATYPES), shape=shapes)
+def test_what_is_written_is_read_back(data: st.DataObject, datatype: Any, shape: tuple[int, ...]) -> None:
+    """decode(encode(x)) == x for every datatype and shape, to the last bit."""
+    size = math.prod(shape)
+    kind = datatype.numpy
+    if datatype.kind == "string":
+        items: list[Any] = data.draw(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=5), min_size=size, max_size=size))
+    elif datatype.kind == "bool":
+        items = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
+    elif datatype.kind == "integer":
+        limits = np.iinfo(kind)
+        items = data.draw(st.lists(st.integers(int(limits.min), int(limits.max)), min_size=size, max_size=size))
+    else:
+        width = 16 if datatype.name == "FP16" else 64 if datatype.name == "FP64" else 32
+        items = data.draw(st.lists(st.floats(width=width, allow_nan=False, allow_infinity=False), min_size=size, max_size=size))
+        if datatype.name == "BF16":
+            items = [x if abs(x) < 3.3e38 else 1.0 for x in items]
+    array = np.empty(size, kind)
+    array[:] = items
+    array = array.reshape(shape)
+    if datatype.name == "BF16":
+        array = bfloat16_values(bfloat16_bits(array)).reshape(shape)
+    # Zero-size dimensions after the first empty one cannot be told from nested brackets.
+    spec = TensorSpec("x", datatype, None)
+    body = dumps({"inputs": {"x": jsonable("x", array, "null")}})
+
+    (found,) = predict_json.decode(body, Signature((spec,), (spec,))).inputs.values()
+
+    assert found.dtype == array.dtype
+    if size:
+        assert found.shape == array.shape
+        assert found.tolist() == array.tolist()
+    else:
+        assert found.size == 0
+
+
+def test_rows_and_columns_are_written() -> None:
+    """Rows are answered by predictions, columns by outputs; ids come back."""
+    spec = TensorSpec("x", BY_NAME["FP32"], ("n", 2))
+    signature = Signature((spec,), (TensorSpec("y", BY_NAME["FP32"], ("n", 2)),))
+    call = predict_json.decode(b'{"instances": [[1, 2], [3, 4]], "id": "7"}', signature)
+    found = orjson.loads(predict_json.encode(call, signature, TAG, {"y": np.array([[1, 2], [3, 4]], np.float32)}))
+
+    assert {"model": {"name": "m", "version": "1", "digest": "sha256:0"}, "predictions": [[1.0, 2.0], [3.0, 4.0]], "id": "7"} == found
+
+
+@pytest.mark.parametrize("body", [b"[1.5, 2.5, 3.5", b"[[1,2,3,4],[5,6,7,8]", b"[1,2,3,,4,5,6]", b"[1 2 3 4 5 6 7]", b"[01,02,03,04]", b"[+1,+2,+3,+4,+5]", b"[1.,2.,3.,4.,5.]", b"[1e,2e,3e,4e,5e]", b"[[1,2],[3,4]]]]]]"])
+def test_malformed_arrays_are_not_json(body: bytes) -> None:
+    """An array that only looks like numbers is refused, also on the quick way."""
+    spec = TensorSpec("x", BY_NAME["FP32"], None)
+
+    with pytest.raises(Problem) as raised:
+        predict_json.decode(b'{"inputs": ' + body + b"}", Signature((spec,), (spec,)))
+    assert raised.value.status == 400
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_bfloat16_is_the_nearest(value: float) -> None:
+    """A BF16 is the nearest there is, as ml_dtypes rounds too."""
+    import ml_dtypes
+
+    array = np.array([value], np.float32)
+    with np.errstate(over="ignore"):
+        expected = array.astype(ml_dtypes.bfloat16).view(np.uint16)
+    assert expected.tolist() == bfloat16_bits(array).tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=st.integers(2, 9), columns=st.integers(1, 6), bad=st.sampled_from([None, "x", True, {}, [1.0], 1e39]), data=st.data())
+def test_the_one_bad_value_is_named(rows: int, columns: int, bad: Any, data: st.DataObject) -> None:
+    """Wherever one value is wrong, the pointer says where."""
+    matrix: list[list[Any]] = [[1.0] * columns for _ in range(rows)]
+    row, column = data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, columns - 1))
+    matrix[row][column] = bad
+    spec = TensorSpec("x", BY_NAME["FP32"], ("n", columns))
+
+    with pytest.raises(Problem) as raised:
+        json_tensor.decode(json_document.loads(json.dumps(matrix).encode()), spec, "/inputs/x", allow_nan=False)
+    pointer = raised.value.pointer or ""
+    # an array among numbers may be told from either side
+    assert pointer == f"/inputs/x/{row}/{column}" or isinstance(bad, list)

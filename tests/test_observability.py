@@ -1,0 +1,191 @@
+"""What is written about a request: enough to operate by, and nothing of its payload."""
+
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.wiring import event_handler, wire
+from handler import ThroughMangum
+from tests.lambda_events import v2
+from tests.shells import Context
+
+ON_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
+_numbers = itertools.count()
+BODY = json.dumps({"inputs": [[5.1, 3.5, 1.4, 0.2]]})
+
+
+def fresh() -> dict[str, str]:
+    """A service name of its own: Powertools keeps one logger, with the stream of its time, for each name."""
+    return {"SERVICE_NAME": f"service-{next(_numbers)}"}
+
+
+def lines(models: Path, capsys: pytest.CaptureFixture[str], *events: Any, **settings: str) -> list[dict[str, Any]]:
+    """What the function writes for these events."""
+    program = wire({"MODEL_DIR": str(models), **fresh(), **settings})
+    answer = event_handler(program, ThroughMangum(program))
+    capsys.readouterr()
+    for event in events:
+        answer(event, Context())
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("lane", ["on", "off"])
+def test_one_line_and_one_metric_document_a_request(models: Path, capsys: pytest.CaptureFixture[str], lane: str) -> None:
+    """On Lambda each prediction writes one log line and one EMF document, whichever lane answers."""
+    found = lines(models, capsys, v2("POST", "/predict", BODY), v2("POST", "/predict", BODY), HTTP_FAST_LANE=lane, **ON_LAMBDA)
+    logs, metrics = [line for line in found if "_aws" not in line], [line for line in found if "_aws" in line]
+
+    assert (2, 2) == (len(logs), len(metrics))
+    log = logs[1]
+    assert {
+        "level": "INFO",
+        "request_id": "gateway-1",
+        "model": "iris",
+        "version": "1",
+        "dialect": "predict",
+        "batch_size": 1,
+        "status": 200,
+        "cold_start": False,
+        "inputs": [{"name": "X", "dtype": "float32", "shape": [1, 4]}],
+    }.items() <= log.items()
+    assert log["digest"].startswith("sha256:")
+    assert {"decode", "run", "encode"} == set(log["timings_ms"])
+    assert {"output_label", "output_probability", "output_probability_labels"} == {entry["name"] for entry in log["outputs"]}
+    assert [True, False] == [entry["cold_start"] for entry in logs]
+
+
+def test_metrics(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Metrics count predictions, rows, latency by phase, the parts of a cold start (once), and errors by code."""
+    bad = json.dumps({"inputs": [[1]]})
+    batch = json.dumps({"inputs": [[5.1, 3.5, 1.4, 0.2]] * 3})
+    found = lines(models, capsys, v2("POST", "/predict", batch), v2("POST", "/predict", bad), v2("GET", "/models"), **ON_LAMBDA)
+    cold, error = [line for line in found if "_aws" in line]
+
+    assert ([3.0], [3.0], ["iris"]) == (cold["Predictions"], cold["BatchSize"], [cold["model"]])
+    for name in ("Latency", "DecodeLatency", "RunLatency", "EncodeLatency", "ColdStartImport", "ColdStartLoad", "ColdStartWarmUp"):
+        assert cold[name][0] > 0, name
+    assert [1.0] == cold["ColdStart"]
+    assert ([1.0], "wrong-shape") == (error["Errors"], error["code"])
+    assert "ColdStart" not in error
+    directive = cold["_aws"]["CloudWatchMetrics"][0]
+    assert "onnx-lambda" == directive["Namespace"]
+    assert {"model", "service"} == set(directive["Dimensions"][0])
+
+
+def test_quiet_outside_lambda(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Outside Lambda nothing is written for requests that went well."""
+    assert [] == lines(models, capsys, v2("POST", "/predict", BODY))
+
+
+def test_values_only_on_request(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """LOG_VALUES writes the first values and the range of each tensor."""
+    (log,) = lines(models, capsys, v2("POST", "/predict", BODY), LOG_VALUES="on", LOG_LEVEL="INFO")
+
+    assert pytest.approx([5.1, 3.5, 1.4, 0.2]) == log["inputs"][0]["values"]
+    assert pytest.approx((0.2, 5.1)) == (log["inputs"][0]["min"], log["inputs"][0]["max"])
+
+
+def test_our_own_failures_have_a_trace(models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure of ours is a 500 without any detail, and its stack trace is in the log under the same id."""
+    program = wire({"MODEL_DIR": str(models), **fresh()})
+    answer = event_handler(program, ThroughMangum(program))
+    monkeypatch.setattr(program.predictor, "answer", lambda *_: 1 / 0)
+    found = answer(v2("POST", "/predict", BODY), Context())
+    log = json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    assert 500 == found["statusCode"]
+    assert "division" not in found["body"]
+    assert ("ERROR", "internal-error", "gateway-1") == (log["level"], log["code"], log["request_id"])
+    assert "ZeroDivisionError" in log["exception"]
+    assert "gateway-1" in json.loads(found["body"])["request_id"]
+
+
+CANARY = "canary-7f3a9"
+
+
+@pytest.mark.parametrize("lane", ["on", "off"])
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+def test_nothing_of_a_payload_is_written(models: Path, capsys: pytest.CaptureFixture[str], level: str, lane: str) -> None:
+    """Payload, tokens and secrets are in no line at any level: canaries in every field, none in the output."""
+    secret = {"headers": {"content-type": "application/json", "authorization": f"Bearer {CANARY}", "cookie": CANARY, "x-api-key": CANARY}}
+    bodies = [
+        json.dumps({"inputs": [[CANARY, CANARY]], "id": CANARY}),
+        json.dumps({"inputs": {"x": [[CANARY, CANARY]], "id": CANARY}}),
+        json.dumps({"inputs": [[1, 2]], "id": CANARY}),
+        json.dumps({CANARY: 1}),
+        json.dumps({"inputs": {CANARY: 1}}),
+        '{"inputs": ' + CANARY,
+        CANARY,
+    ]
+    events = [v2("POST", path, body) | secret | {"rawQueryString": f"token={CANARY}"} for path in ("/models/text/predict", "/predict") for body in bodies]
+    events += [{"inputs": [[CANARY]], "model": "text"}, {"inputs": {"x": CANARY}}]
+    program = wire({"MODEL_DIR": str(models), "LOG_LEVEL": level, "HTTP_FAST_LANE": lane, **fresh(), **ON_LAMBDA})
+    answer = event_handler(program, ThroughMangum(program))
+    for event in events:
+        answer(event, Context())
+    written = capsys.readouterr()
+
+    assert len(events) == sum('"status"' in line for line in written.out.splitlines())
+    assert CANARY not in written.out + written.err
+
+
+@pytest.mark.parametrize("evil", ["a\nb", "a\x1b[31mred", "${jndi:ldap://x}", "a b", "x" * 100_000, '","level":"ERROR'])
+def test_log_lines_cannot_be_forged(models: Path, capsys: pytest.CaptureFixture[str], evil: str) -> None:
+    """Whatever stands in a path, one request writes one line of JSON, of bounded length."""
+    (log,) = lines(models, capsys, v2("GET", "/models/" + evil), LOG_LEVEL="INFO")
+
+    assert "INFO" == log["level"]
+    assert len(log["path"]) <= 300
+
+
+def test_one_request_leaves_nothing_for_the_next(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fields of one request are not in the next one's line, not even after a failure."""
+    first, second = lines(models, capsys, v2("POST", "/predict", "{"), v2("GET", "/models"), LOG_LEVEL="INFO")
+
+    assert "unreadable-json" == first["code"]
+    assert not {"code", "model", "digest", "inputs"} & set(second)
+
+
+def test_unloadable_model_is_told_at_start(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model that does not load is a warning in the log when the environment starts."""
+    wire({"MODEL_DIR": str(models), "PRELOAD_MODELS": "broken,iris", **fresh()})
+    log = json.loads(capsys.readouterr().out.splitlines()[0])
+
+    assert ("WARNING", "broken") == (log["level"], log["model"])
+    assert "ONNX Runtime" in log["reason"]
+
+
+TRACE = """
+import json, os, sys
+sys.path.insert(0, {root!r})
+os.environ["MODEL_DIR"] = {models!r}
+{prepare}
+handler.handler({{"inputs": [[1, 2, 3, 4]]}}, None)
+import time; time.sleep(1.0)
+links = [os.readlink(f"/proc/self/fd/{{fd}}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{{fd}}")]
+threads = sorted(open(f"/proc/self/task/{{t}}/comm").read().strip() for t in os.listdir("/proc/self/task"))
+files = [name for _, _, names in os.walk({home!r}) for name in names]
+print(json.dumps({{"files": files, "sockets": [l for l in links if l.startswith("socket")], "threads": len(threads)}}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("switched_off", [True, False])
+def test_onnx_runtime_reports_to_nobody(models: Path, tmp_path: Path, switched_off: bool) -> None:
+    """No device id, no socket and no uploader thread comes of a prediction; without our switch they do, which shows that the test would see them."""
+    prepare = "import handler" if switched_off else (
+        "import onnxruntime; onnxruntime.disable_telemetry_events = lambda: None; "
+        "import numpy; onnxruntime.InferenceSession({!r}, providers=['CPUExecutionProvider']); import handler".format(str(models / "iris/1/model.onnx"))
+    )
+    script = TRACE.format(root=str(Path(__file__).parent.parent), models=str(models), home=str(tmp_path), prepare=prepare)
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=True)
+    found = json.loads(ended.stdout.splitlines()[-1])
+
+    quiet = found["files"] == [] and found["sockets"] == []
+    assert quiet == switched_off, found
