@@ -1,0 +1,45 @@
+"""The cold-start path: what it must not import, because every user would pay for it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.shells import ROOT
+
+SLOW = ["fastapi", "starlette", "pydantic", "mangum", "boto3", "botocore", "uvicorn", "simdjson", "asyncio", "unittest", "email", "http.client", "argparse"]
+
+
+@pytest.mark.parametrize("library", SLOW)
+def test_a_prediction_needs_no_slow_library(imported: set[str], library: str) -> None:
+    """A prediction through the fast lane, from import to answer, never imports this library."""
+    assert library not in imported
+
+
+@pytest.fixture(scope="module")
+def imported(models: Path) -> set[str]:
+    """Every module that the function's import and first prediction bring in, beyond what the interpreter and awslambdaric's loop have."""
+    script = (
+        "import json, sys\n"
+        "import handler\n"
+        "from tests.lambda_events import v2\n"
+        "answer = handler.handler(v2('POST', '/predict', json.dumps({'inputs': [[1, 2, 3, 4]]})), None)\n"
+        "assert answer['statusCode'] == 200, answer\n"
+        "print(json.dumps(sorted(sys.modules)))\n"
+    )
+    environment = {"PATH": os.environ["PATH"], "MODEL_DIR": str(models)}
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    found = set(json.loads(ended.stdout.splitlines()[-1]))
+    assert "onnxruntime" in found
+    return found
+
+
+def test_import_budget(imported: set[str]) -> None:
+    """The path imports no more modules than it did when it was last measured (and a few): a new one is a decision."""
+    ours = {name for name in imported if name.split(".")[0] == "app"}
+
+    assert len(ours) <= 40, sorted(ours)
+    assert len(imported) <= 480, len(imported)
