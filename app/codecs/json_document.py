@@ -5,8 +5,8 @@ out first (a run of bytes between two strings that holds nothing but digits and 
 orjson, and each run is parsed by simdjson into one buffer. See docs/decisions/0003-json-numbers-into-buffers.md.
 """
 
+import os
 import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,7 @@ _NUMBER_BYTES = b"0123456789+-.eE \t\r\n"
 _BRACKETS_AND_STRINGS = bytes(set(range(256)) - set(b'[]{}"\\'))
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 # Stands for a run that was cut out; random, so that no caller can write it.
-_MARK = f"\x7f{secrets.token_hex(12)}:"
+_MARK = f"\x7f{os.urandom(12).hex()}:"
 _MARK_BYTES = _MARK.encode()
 
 

@@ -10,13 +10,11 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Any, Literal
-from urllib.parse import quote, unquote
 
 from app.errors import ResultTooLarge, Unreadable
 from app.http.application import Application
-from app.http.message import Request, Response
+from app.http.message import Request, Response, is_plain_id
 
 Flavour = Literal["v2", "v1", "alb"]
 # 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -95,6 +93,10 @@ class LambdaGateway:
             path = _without(f"/{stage}", path)
         path = _without(self._base_path, path)
         # Decoded exactly once, as every HTTP server does; no model's name needs it, and nothing is looked up on disk by it.
+        if "%" not in path:
+            return path
+        from urllib.parse import unquote
+
         return unquote(path, errors="replace")
 
     def _render(self, response: Response, event: dict[str, Any], flavour: Flavour) -> dict[str, Any]:
@@ -105,6 +107,8 @@ class LambdaGateway:
         if flavour == "alb" and isinstance(event.get("multiValueHeaders"), dict):
             answer["multiValueHeaders"] = {name: [value] for name, value in answer.pop("headers").items()}
         if flavour == "alb":
+            from http import HTTPStatus
+
             answer["statusDescription"] = f"{response.status} {HTTPStatus(response.status).phrase}"
         return answer
 
@@ -138,7 +142,7 @@ def _check_envelope(response: Response) -> None:
 
 def _gateway_id(event: Mapping[str, Any], context: Any) -> str:
     wanted = event["requestContext"].get("requestId")
-    return wanted if isinstance(wanted, str) and 0 < len(wanted) <= 128 else str(getattr(context, "aws_request_id", ""))
+    return wanted if is_plain_id(wanted) else str(getattr(context, "aws_request_id", ""))
 
 
 def _method(event: dict[str, Any], flavour: Flavour) -> str:
@@ -186,6 +190,10 @@ def _query(event: dict[str, Any], flavour: Flavour) -> str:
     pairs = pairs or list(single.items())
     if any(not isinstance(value, str) or not _encodable(name + value) for name, value in pairs):
         raise Unreadable("The request's query parameters are not text.")
+    if not pairs:
+        return ""
+    from urllib.parse import quote
+
     # A load balancer passes them on encoded, API Gateway decoded.
     return "&".join(f"{n}={v}" if flavour == "alb" else f"{quote(n, errors='replace')}={quote(v, errors='replace')}" for n, v in pairs)
 

@@ -1,7 +1,6 @@
 """An HTTP request and response as this program sees them: no framework, no I/O."""
 
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -31,8 +30,19 @@ class Request:
         """What ``X-Request-Id`` answers: the caller's own id if it is plain, else the gateway's, else a new one."""
         if not self._id:
             wanted = self.headers.get("x-request-id", "")
-            self._id = wanted if _REQUEST_ID.fullmatch(wanted) else self.gateway_id or str(uuid.uuid4())
+            self._id = wanted if is_plain_id(wanted) else self.gateway_id or _new_id()
         return self._id
+
+
+def is_plain_id(text: object) -> bool:
+    """Whether a request's id can stand in a log line and a header as it is."""
+    return isinstance(text, str) and _REQUEST_ID.fullmatch(text) is not None
+
+
+def _new_id() -> str:
+    import uuid
+
+    return str(uuid.uuid4())
 
 
 @dataclass(slots=True)

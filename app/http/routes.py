@@ -1,5 +1,6 @@
 """Every route as data. An endpoint is a plain function of a request; no framework is known here."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -61,14 +62,15 @@ for _route in ROUTES:
     _BY_LENGTH.setdefault(_route.path.count("/"), []).append((_route, _route.path.split("/")))
 
 
-def matching(path: str) -> list[Route]:
+@functools.lru_cache(maxsize=512)
+def matching(path: str) -> tuple[Route, ...]:
     """The routes of a path, whatever their method. Model names are compared with nothing here: any segment will do."""
     parts = path.split("/")
-    return [
+    return tuple(
         route
         for route, pattern in _BY_LENGTH.get(len(parts) - 1, ())
         if all(want == got or (want[:1] == "{" and got) for want, got in zip(pattern, parts, strict=True))
-    ]
+    )
 
 
 def find(request: Request) -> Route:
@@ -86,6 +88,8 @@ def find(request: Request) -> Route:
     method = "GET" if request.method == "HEAD" else request.method
     for route in found:
         if route.method == method:
+            if "{" not in route.path:
+                return route
             parts = zip(route.path.split("/"), request.path.split("/"), strict=True)
             request.parameters = {want[1:-1]: got for want, got in parts if want[:1] == "{"}
             return route

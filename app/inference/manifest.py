@@ -2,7 +2,6 @@
 
 import tomllib
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -143,6 +142,8 @@ class _Reader:
     def _known(self, prefix: str, table: dict[str, Any], keys: tuple[str, ...]) -> None:
         for key in table:
             if key not in keys:
+                from difflib import get_close_matches
+
                 guess = get_close_matches(key, keys, 1)
                 hint = f"; did you mean '{prefix}{guess[0]}'?" if guess else f"; known are {', '.join(keys)}."
                 raise ModelRefused(f"{self._place}: unknown key '{prefix}{key}'{hint}")

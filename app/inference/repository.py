@@ -107,16 +107,24 @@ class Repository:
             )
         return entry.loaded
 
+    def size_of(self, which: str) -> int:
+        """How many bytes of files :meth:`preload` would load, about; 0 for names that do not exist."""
+        folders = [self.folder / name / self.entry(name).version for name in self._preloaded(which) if name in self._models]
+        return sum(file.stat().st_size for folder in folders if folder.is_dir() for file in folder.iterdir() if file.is_file())
+
     def preload(self, which: str) -> None:
         """Load ``default``, ``all``, or the names separated by commas. A failure is kept in its entry; the others go on.
 
         :raises SettingError: for a name that does not exist.
         """
-        names = {"default": [self.default_model], "all": self.names()}.get(which, [n.strip() for n in which.split(",")])
-        for name in filter(None, names):
+        for name in self._preloaded(which):
             if name not in self._models:
                 raise SettingError(f"PRELOAD_MODELS names '{name}', but the models are {', '.join(self.names())}.")
             self._load(self.entry(name))
+
+    def _preloaded(self, which: str) -> list[str]:
+        names = {"default": [self.default_model], "all": self.names()}.get(which, [name.strip() for name in which.split(",")])
+        return [name for name in names if name]
 
     def _load(self, entry: Entry) -> None:
         with entry.lock:

@@ -1,16 +1,9 @@
 """One loaded model: an ONNX Runtime session that takes and gives named NumPy arrays."""
 
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
-
-# Linux wheels from 1.29 on report to Microsoft unless this is set before the import:
-# https://github.com/microsoft/onnxruntime/blob/main/docs/Privacy.md
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-# NumPy's OpenBLAS starts a thread for each CPU at import (80 ms of CPU), and ONNX Runtime does not use it.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import onnxruntime as ort
