@@ -97,7 +97,7 @@ def _dumps(document: Mapping[str, Any]) -> str:
 @functools.lru_cache(maxsize=64)
 def _dtype_name(dtype: np.dtype[np.generic]) -> str:
     # NumPy puts the name together anew at each look, in 3 µs
-    return "string" if dtype == object else str(dtype.name)
+    return "string" if dtype.kind == "O" else str(dtype.name)
 
 
 def _clean(value: Any) -> Any:

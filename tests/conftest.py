@@ -30,7 +30,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "text": graphs.identity(T.STRING, ["n", 2]),
     }.items():
         graphs.put(folder, name, content)
-    for name in ("BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FLOAT16", "BFLOAT16", "FLOAT", "DOUBLE"):
+    for name in (
+        "BOOL",
+        "UINT8",
+        "UINT16",
+        "UINT32",
+        "UINT64",
+        "INT8",
+        "INT16",
+        "INT32",
+        "INT64",
+        "FLOAT16",
+        "BFLOAT16",
+        "FLOAT",
+        "DOUBLE",
+    ):
         graphs.put(folder, f"identity-{name.lower()}", graphs.identity(getattr(T, name)))
     graphs.put(folder, "sequence-output", graphs.sequence_output(), toml="[[examples]]\ninputs = { x = [1.0, 2.0, 3.0] }\n")
     graphs.put(folder, "nan-allowed", graphs.identity(T.FLOAT), toml='[nan]\ninput = "allow"\noutput = "string"\n')

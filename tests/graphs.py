@@ -15,7 +15,9 @@ def tensor(name: str, kind: int, dims: Dims) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, dims)
 
 
-def model(nodes: list[onnx.NodeProto], inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto], **constants: np.ndarray) -> bytes:
+def model(
+    nodes: list[onnx.NodeProto], inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto], **constants: np.ndarray
+) -> bytes:
     weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, "g", inputs, outputs, weights)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", 3)])
@@ -25,7 +27,7 @@ def model(nodes: list[onnx.NodeProto], inputs: list[onnx.ValueInfoProto], output
 
 
 def node(op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: object) -> onnx.NodeProto:
-    domain = "ai.onnx.ml" if op in {"ZipMap"} else ""
+    domain = "ai.onnx.ml" if op == "ZipMap" else ""
     return helper.make_node(op, list(inputs), list(outputs), domain=domain, **attributes)
 
 
@@ -92,7 +94,9 @@ def zipmap(labels: Sequence[str] | Sequence[int]) -> bytes:
 def pick() -> bytes:
     """Row number ``index`` of ten: an index out of range is the input's fault."""
     inputs = [tensor("index", T.INT64, ["n"])]
-    return model([node("Gather", ["table", "index"], ["row"])], inputs, [tensor("row", T.FLOAT, ["n"])], table=np.arange(10, dtype=np.float32))
+    return model(
+        [node("Gather", ["table", "index"], ["row"])], inputs, [tensor("row", T.FLOAT, ["n"])], table=np.arange(10, dtype=np.float32)
+    )
 
 
 def expand() -> bytes:

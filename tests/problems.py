@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 
 # What must never be in an answer: files, modules, classes, traces.
-LEAKS = re.compile(r"Traceback|File \"|\.py\b|/(?:usr|home|root|tmp|var|opt|work)/|site-packages|onnxruntime|Error\(|<class|0x[0-9a-f]{6,}", re.IGNORECASE)
+LEAKS = re.compile(
+    r"Traceback|File \"|\.py\b|/(?:usr|home|root|tmp|var|opt|work)/|site-packages|onnxruntime|Error\(|<class|0x[0-9a-f]{6,}", re.IGNORECASE
+)
 
 
 def check_problem(answer: httpx.Response, status: int, code: str, content_type: str = "application/json") -> dict[str, Any]:

@@ -10,7 +10,21 @@ import pytest
 
 from tests.shells import ROOT
 
-SLOW = ["fastapi", "starlette", "pydantic", "mangum", "boto3", "botocore", "uvicorn", "simdjson", "asyncio", "unittest", "email", "http.client", "argparse"]
+SLOW = [
+    "fastapi",
+    "starlette",
+    "pydantic",
+    "mangum",
+    "boto3",
+    "botocore",
+    "uvicorn",
+    "simdjson",
+    "asyncio",
+    "unittest",
+    "email",
+    "http.client",
+    "argparse",
+]
 
 
 @pytest.mark.parametrize("library", SLOW)
@@ -31,7 +45,9 @@ def imported(models: Path) -> set[str]:
         "print(json.dumps(sorted(sys.modules)))\n"
     )
     environment = {"PATH": os.environ["PATH"], "MODEL_DIR": str(models)}
-    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
     found = set(json.loads(ended.stdout.splitlines()[-1]))
     assert "onnxruntime" in found
     return found

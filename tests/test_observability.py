@@ -122,7 +122,11 @@ def test_nothing_of_a_payload_is_written(models: Path, capsys: pytest.CaptureFix
         '{"inputs": ' + CANARY,
         CANARY,
     ]
-    events = [v2("POST", path, body) | secret | {"rawQueryString": f"token={CANARY}"} for path in ("/models/text/predict", "/predict") for body in bodies]
+    events = [
+        v2("POST", path, body) | secret | {"rawQueryString": f"token={CANARY}"}
+        for path in ("/models/text/predict", "/predict")
+        for body in bodies
+    ]
     events += [{"inputs": [[CANARY]], "model": "text"}, {"inputs": {"x": CANARY}}]
     program = wire({"MODEL_DIR": str(models), "LOG_LEVEL": level, "HTTP_FAST_LANE": lane, **fresh(), **ON_LAMBDA})
     answer = event_handler(program, ThroughMangum(program))
@@ -178,9 +182,15 @@ print(json.dumps({{"files": files, "sockets": [l for l in links if l.startswith(
 @pytest.mark.parametrize("switched_off", [True, False])
 def test_onnx_runtime_reports_to_nobody(models: Path, tmp_path: Path, switched_off: bool) -> None:
     """No device id, no socket and no uploader thread comes of a prediction; without our switch they do, which shows that the test would see them."""
-    prepare = "import handler" if switched_off else (
-        "import onnxruntime; onnxruntime.disable_telemetry_events = lambda: None; "
-        "import numpy; onnxruntime.InferenceSession({!r}, providers=['CPUExecutionProvider']); import handler".format(str(models / "iris/1/model.onnx"))
+    prepare = (
+        "import handler"
+        if switched_off
+        else (
+            "import onnxruntime; onnxruntime.disable_telemetry_events = lambda: None; "
+            "import numpy; onnxruntime.InferenceSession({!r}, providers=['CPUExecutionProvider']); import handler".format(
+                str(models / "iris/1/model.onnx")
+            )
+        )
     )
     script = TRACE.format(root=str(Path(__file__).parent.parent), models=str(models), home=str(tmp_path), prepare=prepare)
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}

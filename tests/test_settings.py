@@ -30,7 +30,11 @@ def table() -> str:
     for field in dataclasses.fields(Settings):
         if field.name in settings.PLATFORM_FIELDS:
             continue
-        default = {True: "on", False: "off", "": "(empty)"}.get(field.default, field.default) if field.type in {"bool", "str", bool, str} else field.default
+        default = (
+            {True: "on", False: "off", "": "(empty)"}.get(field.default, field.default)
+            if field.type in {"bool", "str", bool, str}
+            else field.default
+        )
         lines.append(f"| `{field.name.upper()}` | `{default}` | {sentences()[field.name]} |")
     return "\n".join(lines) + "\n"
 
@@ -54,7 +58,13 @@ def test_lambda_defaults() -> None:
     """On Lambda, limits are Lambda's own, requests are logged, and memory is the function's."""
     found = from_environment({"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3538"})
 
-    assert (True, 3538, "INFO", 6291456, 6291456) == (found.on_lambda, found.memory_mb, found.log_level, found.max_body_bytes, found.max_result_bytes)
+    assert (True, 3538, "INFO", 6291456, 6291456) == (
+        found.on_lambda,
+        found.memory_mb,
+        found.log_level,
+        found.max_body_bytes,
+        found.max_result_bytes,
+    )
 
 
 def test_values_are_read() -> None:

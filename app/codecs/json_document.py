@@ -36,7 +36,8 @@ _kept = threading.local()
 @dataclass(frozen=True, slots=True)
 class NumberArray:
     """A regular nested array of numbers, still as JSON text. ``shape`` was read off its brackets,
-    and is -1 for a single row, whose length its numbers tell."""
+    and is -1 for a single row, whose length its numbers tell.
+    """
 
     text: bytes
     shape: tuple[int, ...]
@@ -63,7 +64,8 @@ class NumberArray:
 
 def _parser(size: int) -> Any:
     """A parser for a text of ``size`` bytes. Each thread keeps one, whose memory is touched already (20 against 33 ms for a
-    million numbers), unless keeping it would hold on to more than a few times a Lambda request."""
+    million numbers), unless keeping it would hold on to more than a few times a Lambda request.
+    """
     import simdjson
 
     if size > _KEPT_PARSER_BYTES:

@@ -56,7 +56,7 @@ def load(repository: Path, name: str, version: str, *, manifest: Manifest, lock:
         raise ModelRefused(f"{chosen.relative_to(repository).as_posix()} is missing.")
     checked = _Check(repository, folder, lock, use_prepared=use_prepared)
     try:
-        session = _session(chosen, checked, manifest, threads, optimized=use_prepared)
+        session = _session(chosen, checked, manifest, threads, optimize=not use_prepared or manifest.optimize_for == "throughput")
     finally:
         # Also where ONNX Runtime refused it: that the file is damaged is the better reason.
         digest = checked.finish()
@@ -131,9 +131,9 @@ def _identity(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _session(file: Path, checked: _Check, manifest: Manifest, threads: int, *, optimized: bool) -> Session:
+def _session(file: Path, checked: _Check, manifest: Manifest, threads: int, *, optimize: bool) -> Session:
     content = checked.graph(file)
-    chosen = options(intra_op_threads=threads, optimized=optimized, dynamic_shapes=True)
+    chosen = options(intra_op_threads=threads, optimize=optimize)
     return Session(content if content is not None else str(file), chosen, manifest)
 
 

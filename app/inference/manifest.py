@@ -48,6 +48,8 @@ class Manifest:
     title: str = ""
     description: str = ""
     default: bool = False
+    # What a prepared graph is loaded for: the layout of convolutions fits this CPU only if it is chosen at each start.
+    optimize_for: Literal["cold-start", "throughput"] = "cold-start"
     labels: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     default_outputs: tuple[str, ...] = ()
@@ -85,12 +87,13 @@ class _Reader:
     def manifest(self, table: dict[str, Any]) -> Manifest:
         nan = self._table(table, "nan")
         self._known("nan.", nan, ("input", "output"))
-        keys = ("title", "description", "default", "labels", "features", "default_outputs", "nan", "image", "examples")
-        self._known("", table, (*keys, "golden"))
+        keys = ("title", "description", "default", "optimize_for", "labels", "features", "default_outputs")
+        self._known("", table, (*keys, "nan", "image", "examples", "golden"))
         return Manifest(
             title=self._take(table, "title", str, ""),
             description=self._take(table, "description", str, ""),
             default=self._take(table, "default", bool, default=False),
+            optimize_for=self._choice(table, "optimize_for", ("cold-start", "throughput"), "cold-start"),
             labels=self._strings(table, "labels"),
             features=self._strings(table, "features"),
             default_outputs=self._strings(table, "default_outputs"),

@@ -28,7 +28,7 @@ def prepare(folder: Path, manifest: Manifest) -> list[Path]:
     external = external_files(original.read_bytes(), folder)
     size = original.stat().st_size + sum(path.stat().st_size for path in external)
     prepared, data = folder / PREPARED_FILE, folder / PREPARED_DATA
-    chosen = options(intra_op_threads=1, optimized=False, dynamic_shapes=True)
+    chosen = options(intra_op_threads=1, optimize=True)
     # Levels above EXTENDED choose layouts by this machine's CPU; the image may start on another.
     chosen.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     chosen.optimized_model_filepath = str(prepared)
@@ -37,7 +37,7 @@ def prepare(folder: Path, manifest: Manifest) -> list[Path]:
         chosen.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     plain = Session(str(original), chosen, manifest)
     written = [path for path in (prepared, data) if path.exists()]
-    again = Session(str(prepared), options(intra_op_threads=1, optimized=True, dynamic_shapes=True), manifest)
+    again = Session(str(prepared), options(intra_op_threads=1, optimize=False), manifest)
     _compare(plain, again, manifest)
     return written
 

@@ -21,12 +21,13 @@ ort.disable_telemetry_events()
 ort.set_default_logger_severity(3)
 
 
-def options(*, intra_op_threads: int, optimized: bool, dynamic_shapes: bool) -> ort.SessionOptions:
+def options(*, intra_op_threads: int, optimize: bool) -> ort.SessionOptions:
     """Session options for a small box.
 
     Thread counts are explicit, because ONNX Runtime would count the host's CPUs and pin to them; spinning would burn the
-    CPU credits of the main thread. The arena keeps every size it ever saw, so it is off for dynamic shapes: see
-    docs/decisions/0004-memory-arena.md for the measurement.
+    CPU credits of the main thread. The memory arena stays on: docs/decisions/0004-memory-arena.md has the measurement.
+
+    :param optimize: False for a prepared graph, which has been through the optimiser at build.
     """
     chosen = ort.SessionOptions()
     chosen.intra_op_num_threads = intra_op_threads
@@ -34,11 +35,10 @@ def options(*, intra_op_threads: int, optimized: bool, dynamic_shapes: bool) -> 
     chosen.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")
     chosen.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    chosen.enable_cpu_mem_arena = not dynamic_shapes
+    chosen.enable_cpu_mem_arena = True
     chosen.log_severity_level = 3
-    # A prepared graph has been through the optimiser at build; doing it again costs start-up time and changes nothing.
     level = ort.GraphOptimizationLevel
-    chosen.graph_optimization_level = level.ORT_DISABLE_ALL if optimized else level.ORT_ENABLE_ALL
+    chosen.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     return chosen
 
 

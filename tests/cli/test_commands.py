@@ -19,7 +19,9 @@ from tests.shells import ROOT, free_port
 
 def command(*arguments: str, models: Path, stdin: bytes = b"", **settings: str) -> subprocess.CompletedProcess[bytes]:
     environment = {"PATH": os.environ["PATH"], "MODEL_DIR": str(models), **settings}
-    return subprocess.run([sys.executable, "-m", "app", *arguments], cwd=ROOT, env=environment, input=stdin, capture_output=True, timeout=60, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "app", *arguments], cwd=ROOT, env=environment, input=stdin, capture_output=True, timeout=60, check=False
+    )
 
 
 def test_predict_from_standard_input(models: Path) -> None:
@@ -79,7 +81,9 @@ def test_help(models: Path, arguments: list[str]) -> None:
 
 def serve(models: Path, port: int, **settings: str) -> subprocess.Popen[str]:
     environment = {"PATH": os.environ["PATH"], "MODEL_DIR": str(models), "PORT": str(port), **settings}
-    return subprocess.Popen([sys.executable, "-m", "app", "serve"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "app", "serve"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def first_lines(running: subprocess.Popen[str], count: int) -> list[str]:
@@ -111,7 +115,9 @@ def test_serve_finishes_what_it_is_doing_on_sigterm(models: Path) -> None:
         first_lines(running, 3)
         url = f"http://127.0.0.1:{port}"
         answers: list[httpx.Response] = []
-        thread = threading.Thread(target=lambda: answers.append(httpx.post(f"{url}/models/slow/predict", json={"inputs": {"times": 10**9}}, timeout=30)))
+        thread = threading.Thread(
+            target=lambda: answers.append(httpx.post(f"{url}/models/slow/predict", json={"inputs": {"times": 10**9}}, timeout=30))
+        )
         thread.start()
         time.sleep(1)
         running.send_signal(signal.SIGTERM)

@@ -1,5 +1,6 @@
 """JSON bodies: the quick way through large arrays gives what the plain way gives, for every body."""
 
+import contextlib
 import json
 import math
 from typing import Any
@@ -38,7 +39,12 @@ def plain(value: Any) -> Any:
 
 numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 documents = st.recursive(
-    st.none() | st.booleans() | numbers | st.text(max_size=12) | st.lists(numbers, max_size=12) | st.lists(st.lists(numbers, max_size=4), max_size=4),
+    st.none()
+    | st.booleans()
+    | numbers
+    | st.text(max_size=12)
+    | st.lists(numbers, max_size=12)
+    | st.lists(st.lists(numbers, max_size=4), max_size=4),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
@@ -71,15 +77,17 @@ def test_any_bytes_are_a_document_or_a_problem_of_ours(body: bytes) -> None:
 
 
 @settings(max_examples=400, deadline=None)
-@given(body=st.binary(max_size=120) | documents.map(lambda d: json.dumps({"inputs": d}).encode()) | documents.map(lambda d: json.dumps({"instances": d}).encode()))
+@given(
+    body=st.binary(max_size=120)
+    | documents.map(lambda d: json.dumps({"inputs": d}).encode())
+    | documents.map(lambda d: json.dumps({"instances": d}).encode())
+)
 def test_any_body_is_a_call_or_a_problem_of_ours(body: bytes) -> None:
     """Arbitrary bytes into the decoder never raise anything but our errors."""
     specs = (TensorSpec("x", BY_NAME["FP32"], ("n", 2)), TensorSpec("t", BY_NAME["BYTES"], None, optional=True))
     for signature in (Signature(specs[:1], specs[:1], features=("a", "b")), Signature(specs, specs)):
-        try:
+        with contextlib.suppress(Unreadable, Invalid):
             predict_json.decode(body, signature)
-        except Problem as problem:
-            assert problem.status in {400, 422}
 
 
 @settings(max_examples=300, deadline=None)
@@ -129,7 +137,20 @@ def test_rows_and_columns_are_written() -> None:
     assert {"model": {"name": "m", "version": "1", "digest": "sha256:0"}, "predictions": [[1.0, 2.0], [3.0, 4.0]], "id": "7"} == found
 
 
-@pytest.mark.parametrize("body", [b"[1.5, 2.5, 3.5", b"[[1,2,3,4],[5,6,7,8]", b"[1,2,3,,4,5,6]", b"[1 2 3 4 5 6 7]", b"[01,02,03,04]", b"[+1,+2,+3,+4,+5]", b"[1.,2.,3.,4.,5.]", b"[1e,2e,3e,4e,5e]", b"[[1,2],[3,4]]]]]]"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[1.5, 2.5, 3.5",
+        b"[[1,2,3,4],[5,6,7,8]",
+        b"[1,2,3,,4,5,6]",
+        b"[1 2 3 4 5 6 7]",
+        b"[01,02,03,04]",
+        b"[+1,+2,+3,+4,+5]",
+        b"[1.,2.,3.,4.,5.]",
+        b"[1e,2e,3e,4e,5e]",
+        b"[[1,2],[3,4]]]]]]",
+    ],
+)
 def test_malformed_arrays_are_not_json(body: bytes) -> None:
     """An array that only looks like numbers is refused, also on the quick way."""
     spec = TensorSpec("x", BY_NAME["FP32"], None)

@@ -104,7 +104,10 @@ def test_no_machine_and_no_registry_in_committed_files() -> None:
     found = [
         f"{name(path)}: {match[0]}"
         for path in committed()
-        if path.suffix in TEXT and path != Path(__file__) and path.stat().st_size < 2_000_000 and (match := host.search(path.read_text(errors="replace")))
+        if path.suffix in TEXT
+        and path != Path(__file__)
+        and path.stat().st_size < 2_000_000
+        and (match := host.search(path.read_text(errors="replace")))
     ]
 
     assert [] == found
@@ -123,7 +126,9 @@ def test_errors_are_drawn() -> None:
     from app import errors
 
     document = (ROOT / "docs" / "errors.md").read_text()
-    problems = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, errors.Problem) and cls is not errors.Problem]
+    problems = [
+        cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, errors.Problem) and cls is not errors.Problem
+    ]
     assert len(problems) > 20
     for cls in problems:
         assert re.search(rf"{cls.__name__}\s+{cls.status}\s+{cls.code}\b", errors.__doc__ or ""), cls
@@ -135,7 +140,6 @@ def test_links_in_the_documents_lead_somewhere() -> None:
     broken = []
     for path in committed():
         if path.suffix == ".md":
-            for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text()):
-                if not (path.parent / target).exists():
-                    broken.append(f"{name(path)}: {target}")
+            targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text())
+            broken += [f"{name(path)}: {target}" for target in targets if not (path.parent / target).exists()]
     assert [] == broken

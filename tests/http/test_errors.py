@@ -111,7 +111,13 @@ def test_unknown_path(http: httpx.Client, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
-    [("GET", "/predict", "POST"), ("POST", "/models", "GET, HEAD"), ("DELETE", "/models/iris", "GET, HEAD"), ("PUT", "/docs", "GET, HEAD"), ("OPTIONS", "/predict", "POST")],
+    [
+        ("GET", "/predict", "POST"),
+        ("POST", "/models", "GET, HEAD"),
+        ("DELETE", "/models/iris", "GET, HEAD"),
+        ("PUT", "/docs", "GET, HEAD"),
+        ("OPTIONS", "/predict", "POST"),
+    ],
 )
 def test_wrong_method(http: httpx.Client, method: str, path: str, allow: str) -> None:
     """A wrong method is a 405 that says which are right."""
@@ -148,7 +154,12 @@ def test_wrong_method(http: httpx.Client, method: str, path: str, allow: str) ->
         ({"instances": [{"sepal_length": 1}]}, "missing-input", "/instances/0", "sepal_width"),
         ({"instances": [{"X": ROW, "Z": 1}]}, "unknown-input", "/instances/0/Z", "expected X"),
         ({"instances": [{"X": ROW}, ROW]}, "invalid-request", "/instances/1", "rows of one kind"),
-        ({"instances": [{"sepal_length": "a", "sepal_width": 1, "petal_length": 1, "petal_width": 1}]}, "wrong-datatype", "/instances/0/sepal_length", "string"),
+        (
+            {"instances": [{"sepal_length": "a", "sepal_width": 1, "petal_length": 1, "petal_width": 1}]},
+            "wrong-datatype",
+            "/instances/0/sepal_length",
+            "string",
+        ),
         ({"inputs": [ROW], "outputs": ["nope"]}, "unknown-output", "/outputs/0", "output_label"),
         ({"inputs": [ROW], "outputs": []}, "invalid-request", "/outputs", "array of output names"),
         ({"inputs": [ROW], "outputs": ["output_label", "output_label"]}, "invalid-request", "/outputs/1", "already exists"),
@@ -196,7 +207,9 @@ def test_duplicate_keys(http: httpx.Client, body: str) -> None:
 )
 def test_strict_numbers(http: httpx.Client, model: str, value: object, code: str) -> None:
     """A number that the datatype cannot hold exactly as meant is refused with its position, never wrapped or cut."""
-    problem = check_problem(post(http, {"inputs": [0 if model != "bool" else False, value]}, f"/models/identity-{model}/predict"), 422, code)
+    problem = check_problem(
+        post(http, {"inputs": [0 if model != "bool" else False, value]}, f"/models/identity-{model}/predict"), 422, code
+    )
 
     assert "[1]" in problem["detail"]
     assert "/inputs/x/1" == problem["pointer"]

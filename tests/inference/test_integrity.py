@@ -1,7 +1,6 @@
 """A model is served from the very bytes that were checked, or not at all."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -49,7 +48,13 @@ def test_build_writes_what_loads_first(built: Path) -> None:
     repository = open_at(built)
     unbuilt = open_at(copy_models(built.parent / "again"))
 
-    assert {"large/1/model.onnx", "large/1/model.prepared.onnx", "large/1/model.prepared.data", "iris/model.toml", "iris/golden.json"} <= set(lock)
+    assert {
+        "large/1/model.onnx",
+        "large/1/model.prepared.onnx",
+        "large/1/model.prepared.data",
+        "iris/model.toml",
+        "iris/golden.json",
+    } <= set(lock)
     assert not (built / "iris/1/model.prepared.data").exists()
     assert (built / "large/1/model.prepared.onnx").stat().st_size < 10_000
     assert unbuilt.get("iris").digest == repository.get("iris").digest
@@ -85,14 +90,16 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("file", ["iris/1/model.prepared.onnx", "large/1/model.prepared.onnx", "large/1/model.prepared.data", "iris/model.toml"])
+@pytest.mark.parametrize(
+    "file", ["iris/1/model.prepared.onnx", "large/1/model.prepared.onnx", "large/1/model.prepared.data", "iris/model.toml"]
+)
 def test_damaged_files_are_never_served(built: Path, file: str, damage: str) -> None:
     """A missing, truncated, flipped or swapped file keeps its model from serving, with the reason; the others serve."""
     if (file, damage) == ("iris/model.toml", "missing"):
         pytest.skip("a model needs no model.toml; see test_missing_manifest")
     DAMAGE[damage](built / file)
     repository = open_at(built)
-    name = file.split("/")[0]
+    name = file.split("/", maxsplit=1)[0]
 
     with pytest.raises(ModelNotReady) as raised:
         repository.get(name)
@@ -155,7 +162,7 @@ def test_external_data_stays_in_the_models_folder(tmp_path: Path, location: str)
     made.graph.initializer[0].external_data[0].value = location
     (folder / "model.onnx").write_bytes(made.SerializeToString())
     if location == "link.bin":
-        os.symlink(tmp_path / "m" / "outside.bin", folder / "link.bin")
+        (folder / "link.bin").symlink_to(tmp_path / "m" / "outside.bin")
     if location == "folder":
         (folder / "folder").mkdir()
 

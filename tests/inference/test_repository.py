@@ -46,7 +46,13 @@ def test_no_default_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("versions", "newest"),
-    [(["1", "2", "10"], "10"), (["1.2", "1.10"], "1.10"), (["a", "b"], "b"), (["9", "rc"], "rc"), (["2024-01-31", "2024-02-01"], "2024-02-01")],
+    [
+        (["1", "2", "10"], "10"),
+        (["1.2", "1.10"], "1.10"),
+        (["a", "b"], "b"),
+        (["9", "rc"], "rc"),
+        (["2024-01-31", "2024-02-01"], "2024-02-01"),
+    ],
 )
 def test_newest_version(tmp_path: Path, versions: list[str], newest: str) -> None:
     """Versions are compared by their numbers."""

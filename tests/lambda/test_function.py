@@ -57,7 +57,9 @@ def test_direct_invoke_failure(invoke: Any, event: dict[str, Any], code: str, st
     assert "errorMessage" not in answer
 
 
-@pytest.mark.parametrize("event", [{"warmup": True}, {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": []}])
+@pytest.mark.parametrize(
+    "event", [{"warmup": True}, {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": []}]
+)
 def test_pings_are_cheap(invoke: Any, event: dict[str, Any]) -> None:
     """A ping or a schedule is answered without a prediction."""
     assert {"warm": True} == invoke(event, Context())

@@ -200,7 +200,8 @@ FOREIGN = [
     "x",
     7,
     {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]},
-    v2(Records=[{"eventSource": "aws:sqs", "body": "{}"}]) | {"requestContext": {"http": {"method": "POST"}, "authorizer": {"jwt": {"claims": {"sub": "admin"}}}}},
+    v2(Records=[{"eventSource": "aws:sqs", "body": "{}"}])
+    | {"requestContext": {"http": {"method": "POST"}, "authorizer": {"jwt": {"claims": {"sub": "admin"}}}}},
     v1(Records=[]),
     v2(**{"detail-type": "Scheduled Event", "source": "aws.events"}),
     alb(**{"detail-type": "x"}),
