@@ -6,7 +6,7 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from app.codecs.json_document import NumberArray
+from app.codecs.number_array import NumberArray
 from app.errors import NotFinite, OutOfRange, WrongDatatype, WrongShape
 from app.tensors import BFLOAT16_MAX, Array, Datatype, TensorSpec, Value
 

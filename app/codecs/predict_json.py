@@ -7,8 +7,8 @@ import numpy as np
 
 from app.codecs import json_document, json_tensor
 from app.codecs.call import Call, ModelTag, batch_size
-from app.codecs.json_document import NumberArray
 from app.codecs.json_output import dumps, jsonable, top_k
+from app.codecs.number_array import NumberArray
 from app.errors import Invalid, MissingInput, Problem, UnknownInput, UnknownOutput, WrongShape
 from app.tensors import Signature, TensorSpec, Value
 

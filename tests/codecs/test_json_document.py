@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.codecs import json_document, json_tensor, predict_json
+from app.codecs import json_document, json_tensor, number_array, predict_json
 from app.codecs.call import ModelTag
-from app.codecs.json_document import NumberArray
 from app.codecs.json_output import dumps, jsonable
+from app.codecs.number_array import NumberArray
 from app.errors import Invalid, Problem, Unreadable
 from app.tensors import BY_NAME, DATATYPES, Signature, TensorSpec, bfloat16_bits, bfloat16_values
 
@@ -25,7 +25,7 @@ shapes = st.lists(st.integers(0, 5), min_size=0, max_size=4).map(tuple)
 @pytest.fixture(autouse=True)
 def cut_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut arrays out of bodies of any size, so that small examples go the quick way."""
-    monkeypatch.setattr(json_document, "_CUT_FROM", 8)
+    monkeypatch.setattr(number_array, "CUT_FROM", 8)
 
 
 def plain(value: Any) -> Any:
@@ -185,3 +185,13 @@ def test_the_one_bad_value_is_named(rows: int, columns: int, bad: Any, data: st.
     pointer = raised.value.pointer or ""
     # an array among numbers may be told from either side
     assert pointer == f"/inputs/x/{row}/{column}" or isinstance(bad, list)
+
+
+@pytest.mark.parametrize(("wrong", "at"), [(b"1,,2", 2), (b"1 2", 2), (b"1.,2", 2)])
+def test_offsets_are_those_of_the_body(wrong: bytes, at: int) -> None:
+    """In a large body too, the offset of what is wrong counts from the body's start."""
+    head = b'{"inputs": [' + b"1.5," * 5000
+    spec = TensorSpec("x", BY_NAME["FP32"], None)
+
+    with pytest.raises(Problem, match=rf"at byte {len(head) + at}\b"):
+        predict_json.decode(head + wrong + b"]}", Signature((spec,), (spec,)))

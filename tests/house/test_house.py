@@ -20,7 +20,7 @@ OWNERS = {
     "aws_lambda_powertools": {"app/observability.py"},
     "sqlite3": set(),
     "uvicorn": {"app/cli/serve.py"},
-    "simdjson": {"app/codecs/json_document.py"},
+    "simdjson": {"app/codecs/number_array.py"},
     "onnx": set(),
     "sklearn": set(),
     "pydantic": set(),

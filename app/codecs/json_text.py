@@ -1,0 +1,103 @@
+"""JSON text to Python values, with what a parser lets pass refused: depth, keys that stand twice, numbers that are none."""
+
+import re
+from typing import Any
+
+import numpy as np
+import orjson
+
+from app.errors import Invalid, NestedTooDeeply, UnreadableJson
+
+MAX_DEPTH = 64
+_BRACKETS_AND_STRINGS = bytes(set(range(256)) - set(b'[]{}"\\'))
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+def checked(body: bytes) -> Any:
+    """Parse a whole body.
+
+    :raises UnreadableJson: with the offset of the first byte that is wrong, never with the body's content.
+    :raises NestedTooDeeply: over 64 levels.
+    :raises Invalid: an object that has the same key twice, which parsers are free to read either way (RFC 8259, section 4).
+    """
+    # Nested at most as deep as it has opening brackets: most bodies need no closer look.
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+        raise too_deep()
+    document = parse(body)
+    if body.count(b":") != _count_keys(document):
+        _refuse_duplicates(body)
+    return document
+
+
+def _depth(body: bytes) -> int:
+    brackets = _STRING.sub(b"", body.translate(None, _BRACKETS_AND_STRINGS))
+    codes = np.frombuffer(brackets, np.uint8)
+    steps = np.where((codes == ord("[")) | (codes == ord("{")), 1, np.where((codes == ord("]")) | (codes == ord("}")), -1, 0))
+    return int(np.cumsum(steps, dtype=np.int64).max(initial=0))
+
+
+def parse(body: bytes, offset: int = 0) -> Any:
+    """Parse without further checks; ``offset`` is where the text stands in the body.
+
+    :raises UnreadableJson: see :func:`checked`.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        # NaN, Infinity and 1e999 are no JSON, yet Python writes them: read them here, so that they are refused by name
+        # and place where a number is expected, or taken where the model allows them.
+        if (document := _with_constants(body)) is not None:
+            return document
+        raise UnreadableJson(f"The body is not valid JSON: {_reason(error)} at byte {offset + _byte_offset(body, error.pos)}.") from error
+
+
+def _with_constants(body: bytes) -> Any:
+    import json
+
+    try:
+        document = json.loads(body.decode("utf-8"))
+        # json accepts lone surrogates, which no UTF-8 answer can carry.
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        return None
+    return document
+
+
+def _reason(error: orjson.JSONDecodeError) -> str:
+    return "it is empty" if error.pos == 0 and "zero-length" in error.msg else error.msg.partition(":")[0]
+
+
+def _byte_offset(body: bytes, position: int) -> int:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    # orjson counts characters
+    return len(body.decode("utf-8", "replace")[:position].encode("utf-8", "replace")) if not body.isascii() else position
+
+
+def _count_keys(value: Any) -> int:
+    if type(value) is dict:
+        return len(value) + sum(_count_keys(item) for item in value.values() if type(item) in (dict, list))
+    if type(value) is list and value and type(value[0]) in (dict, list):
+        return sum(_count_keys(item) for item in value)
+    return 0
+
+
+def _refuse_duplicates(body: bytes) -> None:
+    import json
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise Invalid(f"An object has the key '{key[:64]}' twice; which one is meant cannot be known.")
+            found[key] = value
+        return found
+
+    json.loads(body.decode("utf-8"), object_pairs_hook=unique)
+
+
+def too_deep() -> NestedTooDeeply:
+    """The refusal of a body that is nested over the limit."""
+    return NestedTooDeeply(f"The body nests arrays and objects over {MAX_DEPTH} levels deep.")
