@@ -66,7 +66,13 @@ def _canonical_event(request: Request) -> dict[str, Any]:
         "rawPath": path,
         "rawQueryString": request.query,
         # Mangum reads host and port out of these, and raises where they are no host and no port
-        "headers": {**request.headers, "host": "lambda", "x-forwarded-port": "443", "x-forwarded-proto": "https", "x-request-id": request.id},
+        "headers": {
+            **request.headers,
+            "host": "lambda",
+            "x-forwarded-port": "443",
+            "x-forwarded-proto": "https",
+            "x-request-id": request.id,
+        },
         "requestContext": {"http": {"method": request.method, "path": path, "sourceIp": "127.0.0.1"}, "stage": "$default"},
         "body": b64encode(request.body).decode(),
         "isBase64Encoded": True,

@@ -57,13 +57,14 @@ def load(repository: Path, name: str, version: str, *, manifest: Manifest, lock:
     checked = _Check(repository, folder, lock, use_prepared=use_prepared)
     try:
         session = _session(chosen, checked, manifest, threads, optimize=not use_prepared or manifest.optimize_for == "throughput")
+        loaded_at = time.perf_counter()
+        # Before the hashes are in: they are taken meanwhile, and nobody sees this answer.
+        warm_up(session, manifest)
+        warm_up_s = time.perf_counter() - loaded_at
     finally:
         # Also where ONNX Runtime refused it: that the file is damaged is the better reason.
         digest = checked.finish()
-    loaded_at = time.perf_counter()
-    warm_up(session, manifest)
-    done = time.perf_counter()
-    return Loaded(name, version, digest, manifest, session, loaded_at - started, done - loaded_at)
+    return Loaded(name, version, digest, manifest, session, time.perf_counter() - started - warm_up_s, warm_up_s)
 
 
 class _Check:
@@ -72,6 +73,7 @@ class _Check:
     def __init__(self, repository: Path, folder: Path, lock: Mapping[str, FileRecord] | None, *, use_prepared: bool) -> None:
         self._repository, self._folder, self._lock = repository, folder, lock
         self._use_prepared = use_prepared
+        # Files that ONNX Runtime reads itself, as they were before it did
         self._before: dict[Path, tuple[int, int, int]] = {}
         self._records: list[FileRecord] = []
         self._failure: Exception | None = None
@@ -80,6 +82,7 @@ class _Check:
     def graph(self, file: Path) -> bytes | None:
         """Check the graph's file and find its external data: its bytes if it may be loaded from them, else None."""
         content = None
+        self._before[file] = _identity(file)
         if file.stat().st_size <= _FROM_BYTES:
             content = file.read_bytes()
             path = file.relative_to(self._repository).as_posix()
@@ -90,8 +93,8 @@ class _Check:
                 external = [file, *integrity.external_files(view, self._folder)]
         if not external:
             return content
-        self._before = {path: _identity(path) for path in external}
-        self._thread = threading.Thread(target=self._hash_files, name="model-hash")
+        self._before |= {path: _identity(path) for path in external}
+        self._thread = threading.Thread(target=self._hash_files, args=(external,), name="model-hash")
         self._thread.start()
         return None
 
@@ -114,9 +117,9 @@ class _Check:
         originals = [r for path, r in self._lock.items() if path.startswith(prefix) and ".prepared." not in path]
         return integrity.digest_of(originals)
 
-    def _hash_files(self) -> None:
+    def _hash_files(self, files: list[Path]) -> None:
         try:
-            for path in self._before:
+            for path in files:
                 self._accept(integrity.record_of(self._repository, path))
         except (ModelRefused, OSError) as error:
             self._failure = error if isinstance(error, ModelRefused) else ModelRefused("a file of the model cannot be read.")
