@@ -1,0 +1,60 @@
+# One image for Lambda, for the emulator and for plain HTTP (`docker run IMAGE serve`).
+#   docker build -t onnx-lambda .
+ARG BASE_IMAGE=python:3.13-slim-trixie
+
+FROM ${BASE_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
+COPY requirements/runtime.lock /build/runtime.lock
+# Only wheels, only what the lock names, only with the hashes it names. As plain folders rather than a virtual
+# environment: nothing to activate, and no .pth file to run at every start.
+RUN python3 -m pip install --quiet --require-hashes --no-deps --only-binary :all: --no-compile \
+      --target /opt/python -r /build/runtime.lock
+# What serving never opens: the C library beside the binding that contains it, converters, tests, stubs, scripts.
+RUN cd /opt/python \
+    && rm -rf bin onnxruntime/capi/libonnxruntime.so* onnxruntime/transformers onnxruntime/quantization onnxruntime/tools \
+      onnxruntime/datasets onnxruntime/backend numpy/f2py numpy/_core/include numpy/random/_examples numpy/_core/lib/*.a \
+    && find . -depth -type d \( -name tests -o -name test -o -name __pycache__ \) -exec rm -rf {} + \
+    && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.h' -o -name '*.hpp' -o -name '*.cpp' \) -delete
+COPY handler.py /var/task/handler.py
+COPY app /var/task/app
+COPY models /var/task/models
+WORKDIR /var/task
+# Optimises the graphs, writes models.lock, and fails the image when a golden sample has drifted.
+RUN ORT_DISABLE_TELEMETRY=1 PYTHONPATH=/opt/python python3 -m app build --only-prepared
+# unchecked-hash: the import system then never looks at the source's time, which builders rewrite; without usable
+# .pyc files every cold start compiles anew, because the root is read-only there.
+RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /opt/python -p /opt/python /opt/python \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash /var/task \
+    && chmod -R a+rX /opt/python /var/task
+
+FROM ${BASE_IMAGE}
+LABEL org.opencontainers.image.title="onnx-lambda" \
+      org.opencontainers.image.description="Trained ONNX models as an HTTPS endpoint on AWS Lambda" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# No package manager of Python's in the image. The official base image ships the standard library without .pyc files,
+# others with ones that are checked against the source's time: all are compiled as above.
+RUN standard=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
+    && rm -rf "$standard"/ensurepip "$standard"/idlelib "$standard"/tkinter "$standard"/turtledemo "$standard"/test "$standard"/pydoc_data \
+      "$standard"/site-packages /usr/lib/python3/dist-packages /usr/share/python-wheels \
+      /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/bin/pydoc* /usr/bin/pip* \
+    && python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$standard"
+COPY --from=build /opt/python /opt/python
+COPY --from=build /var/task /var/task
+COPY --chmod=0755 entrypoint.sh /entrypoint.sh
+ENV PYTHONPATH=/opt/python:/var/task \
+    PYTHONDONTWRITEBYTECODE=1 \
+    # ONNX Runtime reports to its makers unless this is set before the process starts
+    ORT_DISABLE_TELEMETRY=1 \
+    # NumPy would start a thread for each CPU at import
+    OPENBLAS_NUM_THREADS=1 \
+    # pydantic would read the metadata of every installed package at its first model
+    PYDANTIC_DISABLE_PLUGINS=__all__ \
+    MODEL_DIR=/var/task/models \
+    HOST=0.0.0.0 \
+    PORT=8080
+WORKDIR /var/task
+# Lambda runs it as a user of its own; everything else should not be root either.
+USER 10001:10001
+EXPOSE 8080
+ENTRYPOINT ["/entrypoint.sh"]
+CMD ["handler.handler"]
