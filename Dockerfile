@@ -15,6 +15,7 @@ RUN cd /opt/python \
       onnxruntime/datasets onnxruntime/backend numpy/f2py numpy/_core/include numpy/random/_examples numpy/_core/lib/*.a \
     && find . -depth -type d \( -name tests -o -name test -o -name __pycache__ \) -exec rm -rf {} + \
     && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.h' -o -name '*.hpp' -o -name '*.cpp' \) -delete
+COPY entrypoint.sh /entrypoint.sh
 COPY handler.py /var/task/handler.py
 COPY app /var/task/app
 COPY models /var/task/models
@@ -25,7 +26,10 @@ RUN ORT_DISABLE_TELEMETRY=1 PYTHONPATH=/opt/python python3 -m app build --only-p
 # .pyc files every cold start compiles anew, because the root is read-only there.
 RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /opt/python -p /opt/python /opt/python \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /var/task \
-    && chmod -R a+rX /opt/python /var/task
+    # Lambda reads them as a user of its own, whatever the checkout's umask was. `COPY --chmod` needs BuildKit, which
+    # `sam build` does not use. Times are set alike, so that unchanged files stay the same layer.
+    && chmod -R a+rX /opt/python /var/task && chmod 0755 /entrypoint.sh \
+    && find /opt/python /var/task /entrypoint.sh -exec touch -h -d @0 {} +
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="onnx-lambda" \
@@ -40,7 +44,7 @@ RUN standard=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))
     && python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$standard"
 COPY --from=build /opt/python /opt/python
 COPY --from=build /var/task /var/task
-COPY --chmod=0755 entrypoint.sh /entrypoint.sh
+COPY --from=build /entrypoint.sh /entrypoint.sh
 ENV PYTHONPATH=/opt/python:/var/task \
     PYTHONDONTWRITEBYTECODE=1 \
     # ONNX Runtime reports to its makers unless this is set before the process starts

@@ -3,8 +3,7 @@
 import functools
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import orjson
@@ -19,8 +18,7 @@ _SHOWN_VALUES = 10
 _TENSOR_FIELDS = ("inputs", "outputs")
 
 
-@dataclass(frozen=True, slots=True)
-class ColdStart:
+class ColdStart(NamedTuple):
     """What the start of this process cost, in seconds."""
 
     import_s: float

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.codecs import CODECS
 from app.codecs.call import Call, Codec, ModelTag, batch_size
@@ -12,8 +12,7 @@ from app.inference.repository import Repository
 from app.tensors import Value
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionRequest:
+class PredictionRequest(NamedTuple):
     """What a caller wants, still as bytes: it can be answered now, or stored and answered later with the same bytes.
 
     ``model`` None is the default model, ``version`` None the newest. ``deadline`` is in ``time.monotonic()`` seconds.
@@ -64,8 +63,7 @@ class Report:
         return found | ({"Errors": (1.0, "Count")} if code else {"Predictions": (rows, "Count"), "BatchSize": (rows, "Count")})
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionResponse:
+class PredictionResponse(NamedTuple):
     """The answer, as bytes."""
 
     body: bytes

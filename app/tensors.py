@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,7 @@ Value = Array | list[Array] | None
 Dimension = int | str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Datatype:
+class Datatype(NamedTuple):
     """One row of the table. ``item_bytes`` is the size on the wire, 0 where it varies."""
 
     name: str  # Open Inference Protocol v2, "Tensor Data Types"
@@ -68,8 +67,7 @@ def element_count(shape: Iterable[int]) -> int:
     return prod(shape)
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """What one input or output is. ``shape`` is None where the rank is not known."""
 
     name: str

@@ -1,12 +1,10 @@
 """The composition root: settings → repository, predictor, application, shells. Nothing else connects things."""
 
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.settings import Settings, from_environment
 
@@ -19,11 +17,7 @@ if TYPE_CHECKING:
     from app.prediction import Predictor
 
 
-_LARGE_BYTES = 8 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """Everything that one process needs, connected."""
 
     settings: Settings
@@ -53,16 +47,14 @@ def wire(environ: Mapping[str, str] | None = None, *, started: float | None = No
     started = time.perf_counter() if started is None else started
     settings = from_environment(os.environ if environ is None else environ)
     repository = open_repository(settings)
-    # Reading, hashing and building a large model is done without the GIL, so the imports below run meanwhile. For a small
-    # one, handing the GIL back and forth costs more than it gains (measured: 360 against 207 ms).
-    preload = _Beside if repository.size_of(settings.preload_models) > _LARGE_BYTES else _Here
-    preloaded = preload(lambda: repository.preload(settings.preload_models))
+    # Large files are hashed in threads while the imports below run.
+    repository.hash_ahead(settings.preload_models)
     from app.http.application import Application
     from app.http.routes import Services
     from app.observability import ColdStart, Observer
     from app.prediction import Predictor
 
-    preloaded.join()
+    repository.preload(settings.preload_models)
     loaded = [entry.loaded for entry in repository.entries() if entry.loaded]
     load_s, warm_up_s = sum(model.load_s for model in loaded), sum(model.warm_up_s for model in loaded)
     observer = Observer(
@@ -77,34 +69,6 @@ def wire(environ: Mapping[str, str] | None = None, *, started: float | None = No
             observer.note("model not loaded", model=entry.name, version=entry.version, reason=entry.failure)
     predictor = Predictor(repository, max_body_bytes=settings.max_body_bytes, max_result_bytes=settings.max_result_bytes)
     return Program(settings, repository, predictor, observer, Application(Services(predictor, repository), observer))
-
-
-class _Here:
-    """Runs a function when it is waited for."""
-
-    def __init__(self, run: Callable[[], None]) -> None:
-        self.join = run
-
-
-class _Beside:
-    """Runs a function in a thread; ``join`` raises what it raised."""
-
-    def __init__(self, run: Callable[[], None]) -> None:
-        self._run = run
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._guarded, name="preload")
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-
-    def _guarded(self) -> None:
-        try:
-            self._run()
-        except BaseException as failure:
-            self._failure = failure
 
 
 def event_handler(program: Program, fallback: "Callable[[Request], Response]") -> Callable[[Any, Any], Any]:

@@ -1,14 +1,12 @@
 """What every codec gives and takes: a decoded request, and a model's answer on its way out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from app.tensors import Signature, Value
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A request as arrays that fit the signature. ``outputs`` are the names to compute, in the order to answer them."""
 
     inputs: dict[str, Value]
@@ -18,8 +16,7 @@ class Call:
     top_k: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ModelTag:
+class ModelTag(NamedTuple):
     """Which model answered."""
 
     name: str

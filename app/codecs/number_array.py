@@ -7,8 +7,7 @@ simdjson into one buffer. See docs/decisions/0003-json-numbers-into-buffers.md.
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +23,7 @@ _KEPT_PARSER_BYTES = 16 * 1024 * 1024
 _kept = threading.local()
 
 
-@dataclass(frozen=True, slots=True)
-class NumberArray:
+class NumberArray(NamedTuple):
     """A regular nested array of numbers, still as JSON text. ``shape`` was read off its brackets,
     and is -1 for a single row, whose length its numbers tell.
     """

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.errors import MethodNotAllowed, NotFound
 from app.http import health, models, predict
@@ -11,8 +11,7 @@ from app.inference.repository import Repository
 from app.prediction import Predictor, Report
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(NamedTuple):
     """What endpoints may use."""
 
     predictor: Predictor
@@ -23,8 +22,7 @@ class Services:
 Endpoint = Callable[[Services, Request, Report], Response] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """One row. ``fast`` routes are answered without importing FastAPI."""
 
     method: str

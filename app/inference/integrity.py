@@ -4,15 +4,17 @@ import hashlib
 import mmap
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from app.errors import ModelRefused
 
+# Up to this size a graph is loaded from the bytes that were hashed; above it from the path, hashed beside the load,
+# because ONNX Runtime keeps a copy of bytes for ever and maps a file.
+FROM_BYTES = 16 * 1024 * 1024
 LOCK_NAME = "models.lock"
 MODEL_FILE = "model.onnx"
 PREPARED_FILE = "model.prepared.onnx"
@@ -21,13 +23,38 @@ PREPARED_DATA = "model.prepared.data"
 _LOCATION_KEY = b"\x0a\x08location"
 
 
-@dataclass(frozen=True, slots=True)
-class FileRecord:
+class FileRecord(NamedTuple):
     """One line of the lock: the file's path below the repository, its SHA-256 and its size in bytes."""
 
     path: str
     sha256: str
     size: int
+
+
+class VersionFiles:
+    """Which files of a version are loaded: what build wrote first, if the lock lists it."""
+
+    def __init__(self, repository: Path, folder: Path, lock: Mapping[str, FileRecord] | None) -> None:
+        self._repository = repository
+        self.folder = folder
+        self.lock = lock
+        # Without a lock nothing says what a prepared graph was made from, so it is not used.
+        self.prepared = lock is not None and self.name_of(folder / PREPARED_FILE) in lock
+        self.graph = folder / (PREPARED_FILE if self.prepared else MODEL_FILE)
+
+    def name_of(self, file: Path) -> str:
+        """The file's name in the lock."""
+        return file.relative_to(self._repository).as_posix()
+
+    def originals(self) -> list[FileRecord]:
+        """The lock's records of what was there before build."""
+        prefix = f"{self.name_of(self.folder)}/"
+        return [record for path, record in (self.lock or {}).items() if path.startswith(prefix) and ".prepared." not in path]
+
+    def large(self) -> list[Path]:
+        """The files that will be hashed in threads, as far as that can be told without reading the graph."""
+        listed = (self.graph, self.folder / PREPARED_DATA) if self.prepared else (self.graph,)
+        return [file for file in listed if file.is_file() and file.stat().st_size > FROM_BYTES]
 
 
 def lock_of(repository: Path) -> dict[str, FileRecord] | None:
@@ -62,7 +89,7 @@ def record_of(repository: Path, file: Path) -> FileRecord:
     return FileRecord(file.relative_to(repository).as_posix(), digest, file.stat().st_size)
 
 
-def check(record: FileRecord, lock: dict[str, FileRecord] | None) -> None:
+def check(record: FileRecord, lock: Mapping[str, FileRecord] | None) -> None:
     """Compare what was read with the lock.
 
     :raises ModelRefused: for a file that the lock does not list, or lists with another size or digest.

@@ -2,28 +2,23 @@
 
 import hashlib
 import mmap
-import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from app.errors import ModelRefused, Problem
 from app.inference import integrity
-from app.inference.integrity import MODEL_FILE, PREPARED_FILE, FileRecord
+from app.inference.hashing import Hasher, identity_of
+from app.inference.integrity import FROM_BYTES, FileRecord, VersionFiles
 from app.inference.manifest import Manifest
 from app.inference.session import Session, options
 from app.tensors import Signature, TensorSpec, Value
 
-# Up to this size a graph is loaded from the bytes that were hashed; above it from the path, hashed beside the load,
-# because ONNX Runtime keeps a copy of bytes for ever and maps a file.
-_FROM_BYTES = 16 * 1024 * 1024
 
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A model version that can run. Times are seconds."""
 
     name: str
@@ -40,23 +35,20 @@ class Loaded:
         return self.session.signature
 
 
-def load(repository: Path, name: str, version: str, *, manifest: Manifest, lock: Mapping[str, FileRecord] | None, threads: int) -> Loaded:
+def load(
+    repository: Path, name: str, version: str, *, manifest: Manifest, lock: Mapping[str, FileRecord] | None, threads: int, hasher: Hasher
+) -> Loaded:
     """Load one version.
 
     :raises ModelRefused: when a file is missing, damaged, swapped, unsafe, or no model.
     """
     started = time.perf_counter()
-    folder = repository / name / version
-    original = folder / MODEL_FILE
-    # What build wrote loads first. With a lock it must be listed there; without one it is not trusted to be of this original.
-    prepared = folder / PREPARED_FILE
-    use_prepared = lock is not None and prepared.relative_to(repository).as_posix() in lock
-    chosen = prepared if use_prepared else original
-    if not chosen.is_file():
-        raise ModelRefused(f"{chosen.relative_to(repository).as_posix()} is missing.")
-    checked = _Check(repository, folder, lock, use_prepared=use_prepared)
+    files = VersionFiles(repository, repository / name / version, lock)
+    if not files.graph.is_file():
+        raise ModelRefused(f"{files.graph.relative_to(repository).as_posix()} is missing.")
+    checked = _Check(files, hasher)
     try:
-        session = _session(chosen, checked, manifest, threads, optimize=not use_prepared or manifest.optimize_for == "throughput")
+        session = _session(files.graph, checked, manifest, threads, optimize=not files.prepared or manifest.optimize_for == "throughput")
         loaded_at = time.perf_counter()
         # Before the hashes are in: they are taken meanwhile, and nobody sees this answer.
         warm_up(session, manifest)
@@ -68,74 +60,49 @@ def load(repository: Path, name: str, version: str, *, manifest: Manifest, lock:
 
 
 class _Check:
-    """Hashes a version's files, large ones in a thread beside the load; the session is published only after ``finish``."""
+    """Checks a version's files, large ones while ONNX Runtime reads them; the session is published only after ``finish``."""
 
-    def __init__(self, repository: Path, folder: Path, lock: Mapping[str, FileRecord] | None, *, use_prepared: bool) -> None:
-        self._repository, self._folder, self._lock = repository, folder, lock
-        self._use_prepared = use_prepared
-        # Files that ONNX Runtime reads itself, as they were before it did
-        self._before: dict[Path, tuple[int, int, int]] = {}
+    def __init__(self, files: VersionFiles, hasher: Hasher) -> None:
+        self._files = files
+        self._hasher = hasher
+        self._hashed_beside: list[Path] = []
         self._records: list[FileRecord] = []
-        self._failure: Exception | None = None
-        self._thread: threading.Thread | None = None
+        self._before = identity_of(files.graph)
 
-    def graph(self, file: Path) -> bytes | None:
+    def graph(self) -> bytes | None:
         """Check the graph's file and find its external data: its bytes if it may be loaded from them, else None."""
         content = None
-        self._before[file] = _identity(file)
-        if file.stat().st_size <= _FROM_BYTES:
-            content = file.read_bytes()
-            path = file.relative_to(self._repository).as_posix()
-            self._accept(FileRecord(path, hashlib.sha256(content).hexdigest(), len(content)))
-            external = integrity.external_files(content, self._folder)
+        graph, folder = self._files.graph, self._files.folder
+        if self._before.size <= FROM_BYTES:
+            content = graph.read_bytes()
+            self._accept(FileRecord(self._files.name_of(graph), hashlib.sha256(content).hexdigest(), len(content)))
+            external = integrity.external_files(content, folder)
         else:
-            with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                external = [file, *integrity.external_files(view, self._folder)]
-        if not external:
-            return content
-        self._before |= {path: _identity(path) for path in external}
-        self._thread = threading.Thread(target=self._hash_files, args=(external,), name="model-hash")
-        self._thread.start()
-        return None
+            with graph.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
+                external = [graph, *integrity.external_files(view, folder)]
+        self._hashed_beside = external
+        self._hasher.start(external)
+        return None if external else content
 
     def finish(self) -> str:
         """Wait for the hashes; the version's digest.
 
         :raises ModelRefused: when a file is not the one in the lock, or changed while it was loaded.
         """
-        if self._thread is not None:
-            self._thread.join()
-            if self._failure is not None:
-                raise self._failure
-            if any(_identity(path) != before for path, before in self._before.items()):
-                raise ModelRefused("a file of the model changed while it was loaded.")
-        if not self._use_prepared:
-            return integrity.digest_of(self._records)
+        for file in self._hashed_beside:
+            self._accept(self._hasher.finish(file))
+        if self._hashed_beside and identity_of(self._files.graph) != self._before:
+            raise ModelRefused(f"{self._files.graph.name} changed while it was loaded.")
         # The digest names the original, whatever was made of it; build wrote the lock from it.
-        assert self._lock is not None
-        prefix = self._folder.relative_to(self._repository).as_posix() + "/"
-        originals = [r for path, r in self._lock.items() if path.startswith(prefix) and ".prepared." not in path]
-        return integrity.digest_of(originals)
-
-    def _hash_files(self, files: list[Path]) -> None:
-        try:
-            for path in files:
-                self._accept(integrity.record_of(self._repository, path))
-        except (ModelRefused, OSError) as error:
-            self._failure = error if isinstance(error, ModelRefused) else ModelRefused("a file of the model cannot be read.")
+        return integrity.digest_of(self._files.originals() if self._files.prepared else self._records)
 
     def _accept(self, record: FileRecord) -> None:
-        integrity.check(record, dict(self._lock) if self._lock is not None else None)
+        integrity.check(record, self._files.lock)
         self._records.append(record)
 
 
-def _identity(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
 def _session(file: Path, checked: _Check, manifest: Manifest, threads: int, *, optimize: bool) -> Session:
-    content = checked.graph(file)
+    content = checked.graph()
     chosen = options(intra_op_threads=threads, optimize=optimize)
     return Session(content if content is not None else str(file), chosen, manifest)
 

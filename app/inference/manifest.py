@@ -1,17 +1,15 @@
 """``models/<name>/model.toml``: what the graph does not say about a model. Every key is optional."""
 
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from app.errors import ModelRefused
 
 FILE_NAME = "model.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """How a PNG or JPEG becomes the input tensor: ``(pixel · scale - mean) / std``, after ``invert`` (255 - pixel)."""
 
     input: str = ""
@@ -24,16 +22,14 @@ class Image:
     invert: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(NamedTuple):
     """A request that is known to be valid: ``inputs`` as in a request body."""
 
     title: str
     inputs: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Golden:
+class Golden(NamedTuple):
     """Samples with known answers, and how far an answer may be off (``numpy.isclose``)."""
 
     file: str
@@ -41,8 +37,7 @@ class Golden:
     atol: float = 1e-5
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(NamedTuple):
     """The checked contents of one ``model.toml``; the defaults are what a model without one gets."""
 
     title: str = ""
@@ -56,7 +51,7 @@ class Manifest:
     nan_input: Literal["refuse", "allow"] = "refuse"
     nan_output: Literal["null", "string", "error"] = "null"
     image: Image | None = None
-    examples: tuple[Example, ...] = field(default=())
+    examples: tuple[Example, ...] = ()
     golden: Golden | None = None
 
 

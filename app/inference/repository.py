@@ -6,12 +6,16 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.errors import ModelNotReady, ModelRefused, SettingError, UnknownModel, UnknownVersion
 from app.inference import manifest as manifests
-from app.inference.integrity import MODEL_FILE, PREPARED_FILE, FileRecord, check, lock_of, record_of
-from app.inference.loading import Loaded, load
+from app.inference.hashing import Hasher
+from app.inference.integrity import MODEL_FILE, PREPARED_FILE, FileRecord, VersionFiles, check, lock_of, record_of
 from app.inference.manifest import Manifest
+
+if TYPE_CHECKING:
+    from app.inference.loading import Loaded
 
 # A name is a path segment, a metric dimension and a header value, so it is kept plain; the folder on disk is never
 # looked up by what a caller sent, only by what was listed at start.
@@ -27,7 +31,7 @@ class Entry:
     name: str
     version: str
     manifest: Manifest | ModelRefused
-    loaded: Loaded | None = None
+    loaded: "Loaded | None" = None
     failure: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -42,6 +46,7 @@ class Repository:
         """
         self.folder = folder
         self._threads = threads
+        self._hasher = Hasher(folder)
         self._models: dict[str, dict[str, Entry]] = {}
         self._lock_failure = ""
         self._lock: dict[str, FileRecord] | None = None
@@ -91,7 +96,7 @@ class Repository:
         for name in self.names():
             yield from self._models[name].values()
 
-    def get(self, name: str | None = None, version: str | None = None) -> Loaded:
+    def get(self, name: str | None = None, version: str | None = None) -> "Loaded":
         """A version that can run, loaded now if it was not yet.
 
         :raises UnknownModel: see :meth:`entry`.
@@ -107,10 +112,11 @@ class Repository:
             )
         return entry.loaded
 
-    def size_of(self, which: str) -> int:
-        """How many bytes of files :meth:`preload` would load, about; 0 for names that do not exist."""
-        folders = [self.folder / name / self.entry(name).version for name in self._preloaded(which) if name in self._models]
-        return sum(file.stat().st_size for folder in folders if folder.is_dir() for file in folder.iterdir() if file.is_file())
+    def hash_ahead(self, which: str) -> None:
+        """Begin to hash the large files that :meth:`preload` will load, before the imports that loading needs."""
+        for name in self._preloaded(which):
+            if name in self._models:
+                self._hasher.start(VersionFiles(self.folder, self.folder / name / self.entry(name).version, self._lock).large())
 
     def preload(self, which: str) -> None:
         """Load ``default``, ``all``, or the names separated by commas. A failure is kept in its entry; the others go on.
@@ -135,7 +141,18 @@ class Repository:
                     raise ModelRefused(self._lock_failure)
                 if isinstance(entry.manifest, ModelRefused):
                     raise entry.manifest
-                entry.loaded = load(self.folder, entry.name, entry.version, manifest=entry.manifest, lock=self._lock, threads=self._threads)
+                # NumPy and ONNX Runtime come in with this import
+                from app.inference.loading import load
+
+                entry.loaded = load(
+                    self.folder,
+                    entry.name,
+                    entry.version,
+                    manifest=entry.manifest,
+                    lock=self._lock,
+                    threads=self._threads,
+                    hasher=self._hasher,
+                )
             except ModelRefused as error:
                 entry.failure = str(error)
             except OSError as error:

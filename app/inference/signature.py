@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.errors import ModelRefused
 from app.inference.manifest import Manifest
@@ -22,8 +21,7 @@ class NodeArg(Protocol):
     shape: Sequence[int | str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class MapOutput:
+class MapOutput(NamedTuple):
     """An output of maps from class to score (``ZipMap``), answered as a ``[N, classes]`` tensor and its class labels.
 
     skl2onnx adds ZipMap to every classifier by default: https://onnx.ai/sklearn-onnx/auto_examples/plot_convert_zipmap.html
@@ -115,7 +113,7 @@ def _batch_is_fixed_at_one(inputs: tuple[TensorSpec, ...], outputs: Sequence[Nod
 
 def _with_batch(spec: TensorSpec) -> TensorSpec:
     """To callers a batch that is looped over is a batch like any other."""
-    return replace(spec, shape=("batch", *(spec.shape or ())[1:]))
+    return spec._replace(shape=("batch", *(spec.shape or ())[1:]))
 
 
 def _check_manifest(signature: Signature, manifest: Manifest) -> None:
