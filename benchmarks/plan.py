@@ -1,0 +1,19 @@
+"""How often each thing is measured, in a full run and in a quick one."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Rounds, and the seconds after which a series of them is cut short."""
+
+    starts: int
+    slow_starts: int  # under the CPU quota, and with the page cache dropped
+    seconds: float
+    warm_batches: int
+    warm_calls: int  # in one batch
+    json_rounds: int
+
+
+FULL = Plan(starts=31, slow_starts=11, seconds=75, warm_batches=101, warm_calls=100, json_rounds=15)
+QUICK = Plan(starts=3, slow_starts=2, seconds=10, warm_batches=5, warm_calls=100, json_rounds=3)
