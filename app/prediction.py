@@ -26,7 +26,7 @@ class PredictionRequest(NamedTuple):
     deadline: float | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Report:
     """What happened, for headers, logs and metrics. Phases are in seconds; tensors are by name."""
 

@@ -1,8 +1,7 @@
 """Every setting, read once from the environment. Only ``wiring`` and ``cli`` import this; values are passed on."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.errors import SettingError
 
@@ -12,8 +11,7 @@ LAMBDA_PAYLOAD_BYTES = 6 * 1024 * 1024
 SERVER_PAYLOAD_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The settings of one process. Each field is the environment variable of the same name in capitals."""
 
     model_dir: str = "models"
@@ -70,12 +68,10 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     if "AWS_LAMBDA_FUNCTION_NAME" in environ:
         values = {"on_lambda": True, "log_level": "INFO", "memory_mb": _integer("memory_mb", _lambda_memory(environ))}
         values["max_body_bytes"] = values["max_result_bytes"] = LAMBDA_PAYLOAD_BYTES
-    for setting in fields(Settings):
-        text = environ.get(setting.name.upper())
-        if setting.name in PLATFORM_FIELDS or text is None or text == "":
-            continue
-        read: Callable[[str, str], Any] = _READERS[str(getattr(setting.type, "__name__", setting.type))]
-        values[setting.name] = read(setting.name, text)
+    for name, default in Settings._field_defaults.items():
+        text = environ.get(name.upper())
+        if name not in PLATFORM_FIELDS and text:
+            values[name] = _READERS[type(default)](name, text)
     settings = Settings(**values)
     if settings.log_level not in _LOG_LEVELS:
         raise SettingError(f"LOG_LEVEL is '{settings.log_level}', but takes one of {', '.join(_LOG_LEVELS)}.")
@@ -110,4 +106,4 @@ def _text(name: str, text: str) -> str:
     return text.upper() if name == "log_level" else text
 
 
-_READERS: dict[str, Callable[[str, str], Any]] = {"int": _integer, "bool": _switch, "str": _text}
+_READERS: dict[type, Callable[[str, str], Any]] = {int: _integer, bool: _switch, str: _text}

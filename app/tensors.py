@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from app.errors import WrongShape
 
-Array = npt.NDArray[np.generic]
+Array = np.ndarray[Any, np.dtype[np.generic]]
+Uint16Array = np.ndarray[Any, np.dtype[np.uint16]]
 # What one input or output carries: a tensor, the tensors of an ONNX sequence, or nothing (an empty ONNX optional).
 Value = Array | list[Array] | None
 # A fixed size, a symbolic name that is bound once per request, or anything.
@@ -50,14 +50,14 @@ BY_ONNX = {row.onnx: row for row in DATATYPES}
 BFLOAT16_MAX = 3.3895313892515355e38  # 0x7F7F, the largest finite BF16
 
 
-def bfloat16_bits(values: Array) -> npt.NDArray[np.uint16]:
+def bfloat16_bits(values: Array) -> Uint16Array:
     """Float32 values as BF16 bit patterns, rounded to nearest, ties to even; NaN stays NaN."""
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
     rounded = ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
     return np.where(np.isnan(values.astype(np.float32)), np.uint16(0x7FC0), rounded)
 
 
-def bfloat16_values(bits: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
+def bfloat16_values(bits: Uint16Array) -> Array:
     """BF16 bit patterns as float32 values, exactly."""
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
@@ -88,7 +88,7 @@ class TensorSpec(NamedTuple):
         return [d if isinstance(d, int) else -1 for d in self.shape or ()]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, match_args=False)
 class Signature:
     """What a model takes and gives, and how its author wants it spoken to."""
 

@@ -1,6 +1,5 @@
 """JSON text to Python values, with what a parser lets pass refused: depth, keys that stand twice, numbers that are none."""
 
-import re
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from app.errors import Invalid, NestedTooDeeply, UnreadableJson
 
 MAX_DEPTH = 64
 _BRACKETS_AND_STRINGS = bytes(set(range(256)) - set(b'[]{}"\\'))
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def checked(body: bytes) -> Any:
@@ -30,7 +28,10 @@ def checked(body: bytes) -> Any:
 
 
 def _depth(body: bytes) -> int:
-    brackets = _STRING.sub(b"", body.translate(None, _BRACKETS_AND_STRINGS))
+    import re
+
+    string = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+    brackets = string.sub(b"", body.translate(None, _BRACKETS_AND_STRINGS))
     codes = np.frombuffer(brackets, np.uint8)
     steps = np.where((codes == ord("[")) | (codes == ord("{")), 1, np.where((codes == ord("]")) | (codes == ord("}")), -1, 0))
     return int(np.cumsum(steps, dtype=np.int64).max(initial=0))

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from app.codecs.json_text import MAX_DEPTH, parse
+from app.tensors import Array
 
 # Below this many bytes the cutting costs more than it saves (measured: break-even near 2 KB).
 CUT_FROM = 4096
@@ -33,11 +33,11 @@ class NumberArray(NamedTuple):
     # where it stands in the body
     offset: int = 0
 
-    def integers(self, *, unsigned: bool) -> npt.NDArray[np.generic] | None:
+    def integers(self, *, unsigned: bool) -> Array | None:
         """The numbers as 64-bit integers, or None if one is no integer or does not fit."""
         return self._buffer("u" if unsigned else "i", np.dtype(np.uint64 if unsigned else np.int64))
 
-    def doubles(self) -> npt.NDArray[np.generic] | None:
+    def doubles(self) -> Array | None:
         """The numbers as float64, or None if one overflows it."""
         return self._buffer("d", np.dtype(np.float64))
 
@@ -45,7 +45,7 @@ class NumberArray(NamedTuple):
         """The nested Python lists, for the way that finds and names what is wrong."""
         return parse(self.text, self.offset)
 
-    def _buffer(self, kind: str, dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic] | None:
+    def _buffer(self, kind: str, dtype: np.dtype[np.generic]) -> Array | None:
         try:
             # An empty array leaves the same brackets as one of a single number: then the counts differ here.
             return np.frombuffer(_parser(len(self.text)).parse(self.text).as_buffer(of_type=kind), dtype).reshape(self.shape)

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-funct
 """
 
 import binascii
-import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -21,8 +20,8 @@ Flavour = Literal["v2", "v1", "alb"]
 _RESPONSE_BYTES = 6_291_556
 # Room for the status, the headers and the envelope's own punctuation.
 _HEADER_BYTES = 4096
-_METHOD = re.compile(r"[A-Z]{1,20}")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
+# Sets and string methods rather than regular expressions, here and on the whole cold-start path: compiling one takes 0.3 ms.
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")  # RFC 9110, section 5.6.2
 _TEXT_TYPES = ("text/", "application/json", "application/problem+json", "application/javascript", "application/xml", "image/svg+xml")
 # Keys of other sources: an event that has one is never HTTP, whatever else it carries (a forged queue message).
 _FOREIGN_KEYS = ("Records", "detail-type", "Items", "BatchInput", "rmqMessagesByQueue", "awslogs", "responsePayload", "requestPayload")
@@ -147,7 +146,7 @@ def _gateway_id(event: Mapping[str, Any], context: Any) -> str:
 
 def _method(event: dict[str, Any], flavour: Flavour) -> str:
     method = event["requestContext"]["http"].get("method") if flavour == "v2" else event["httpMethod"]
-    if not isinstance(method, str) or not _METHOD.fullmatch(method.upper()):
+    if not isinstance(method, str) or not (method.isascii() and method.isalpha() and len(method) <= 20):
         raise Unreadable("The request's method is not one.")
     return method.upper()
 
@@ -159,7 +158,14 @@ def _headers(event: dict[str, Any]) -> dict[str, str]:
         raise Unreadable("The request's headers are not an object.")
     found: dict[str, str] = {}
     for name, value in [*single.items(), *((name, _joined(values)) for name, values in multiple.items())]:
-        if not isinstance(value, str) or not _HEADER_NAME.fullmatch(name) or "\r" in value or "\n" in value or "\x00" in value:
+        if (
+            not isinstance(value, str)
+            or not 0 < len(name) <= 256
+            or not _TOKEN.issuperset(name)
+            or "\r" in value
+            or "\n" in value
+            or "\x00" in value
+        ):
             raise Unreadable("A header of the request has a name or value that HTTP does not allow.")
         if not _encodable(value):
             raise Unreadable("A header of the request is not valid text.")

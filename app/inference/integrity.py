@@ -3,8 +3,7 @@
 import hashlib
 import mmap
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,12 +114,11 @@ def external_files(graph: bytes | mmap.mmap, folder: Path) -> list[Path]:
     """
     found: list[Path] = []
     root = folder.resolve()
-    for match in re.finditer(re.escape(_LOCATION_KEY), graph):
-        at = match.end()
+    for at in _ends_of_location_keys(graph):
         if graph[at : at + 1] != b"\x12":
             raise ModelRefused("the graph's external data is encoded in an unusual way; save the model again with onnx.save.")
-        length, at = _varint(graph, at + 1)
-        raw = graph[at : at + length]
+        length, start = _varint(graph, at + 1)
+        raw = graph[start : start + length]
         try:
             location = raw.decode()
         except UnicodeDecodeError as error:
@@ -137,6 +135,13 @@ def external_files(graph: bytes | mmap.mmap, folder: Path) -> list[Path]:
         if path not in found:
             found.append(path)
     return found
+
+
+def _ends_of_location_keys(graph: bytes | mmap.mmap) -> Iterator[int]:
+    at = graph.find(_LOCATION_KEY)
+    while at >= 0:
+        yield at + len(_LOCATION_KEY)
+        at = graph.find(_LOCATION_KEY, at + 1)
 
 
 def _same_owner(path: Path, folder: Path) -> bool:

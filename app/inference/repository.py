@@ -1,7 +1,6 @@
 """The models of one folder: which exist, which is the default, which are loaded, and why one is not."""
 
 import os
-import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 
 # A name is a path segment, a metric dimension and a header value, so it is kept plain; the folder on disk is never
 # looked up by what a caller sent, only by what was listed at start.
-NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+_NAME = frozenset("._-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 # 1,769 MB is one vCPU: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _MB_PER_VCPU = 1769
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Entry:
     """One version: not loaded, loaded, or failed with a reason."""
 
@@ -183,9 +182,13 @@ def threads_for(memory_mb: int, wanted: int) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _is_name(name: str) -> bool:
+    return len(name) <= 128 and _NAME.issuperset(name) and name[0] not in "._-" and name[-1] not in "._-"
+
+
 def _folders(folder: Path) -> list[str]:
     try:
-        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and NAME.fullmatch(entry.name))
+        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and _is_name(entry.name))
     except OSError as error:
         raise SettingError(f"MODEL_DIR is '{folder}', which cannot be listed: {error.strerror}.") from error
 
@@ -212,5 +215,9 @@ def _manifest(folder: Path, lock: dict[str, FileRecord] | None) -> Manifest | Mo
 
 def _version_order(version: str) -> list[tuple[int, int, str]]:
     """Numbers by value, so that 10 comes after 9; words by letter, after numbers."""
+    if version.isdigit():
+        return [(0, int(version), "")]
+    import re
+
     parts = re.findall(r"\d+|\D+", version)
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]

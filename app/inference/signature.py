@@ -1,6 +1,5 @@
 """A model's signature, read from its session: names, datatypes, shapes with their symbolic dimension names."""
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -9,8 +8,6 @@ from app.inference.manifest import Manifest
 from app.tensors import BY_ONNX, Datatype, Dimension, Signature, TensorSpec
 
 # ONNX Runtime spells types like `tensor(float)`, `seq(map(int64,tensor(float)))`, `optional(seq(tensor(int64)))`.
-_TENSOR = re.compile(r"tensor\((\w+)\)")
-_MAP = re.compile(r"(?:seq\()?map\((int64|string),tensor\((\w+)\)\)\)?")
 
 
 class NodeArg(Protocol):
@@ -43,13 +40,15 @@ def read(inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], manifest: Manife
     output_specs: list[TensorSpec] = []
     maps: list[MapOutput] = []
     for arg in outputs:
-        if not (match := _MAP.fullmatch(arg.type)):
+        pair = _inside(_inside(arg.type, "seq") or arg.type, "map")
+        if not pair:
             output_specs.append(_tensor_spec(arg))
             continue
+        key, _, scores = pair.partition(",")
         labels_name = f"{arg.name}_labels"
         while labels_name in taken:
             labels_name += "_"
-        found = MapOutput(arg.name, labels_name, _datatype(match[2], arg), _datatype(match[1], arg))
+        found = MapOutput(arg.name, labels_name, _datatype(_inside(scores, "tensor"), arg), _datatype(key, arg))
         maps.append(found)
         batch: Dimension = _batch_name(inputs)
         output_specs.append(TensorSpec(arg.name, found.scores, (batch, "classes")))
@@ -73,17 +72,20 @@ def read(inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], manifest: Manife
 
 
 def _tensor_spec(arg: NodeArg) -> TensorSpec:
-    inner = arg.type
-    if optional := inner.startswith("optional("):
-        inner = inner[len("optional(") : -1]
-    if sequence := inner.startswith("seq("):
-        inner = inner[len("seq(") : -1]
-    if not (match := _TENSOR.fullmatch(inner)):
+    optional = _inside(arg.type, "optional")
+    sequence = _inside(optional or arg.type, "seq")
+    tensor = _inside(sequence or optional or arg.type, "tensor")
+    if not tensor:
         raise ModelRefused(f"'{arg.name}' has the type {arg.type}, which cannot be sent over the wire.")
     # ONNX Runtime reports [] for a scalar and for an unknown rank alike, and never the shape inside a sequence,
     # so [] is taken as unknown and the graph itself is the judge.
     shape = tuple(d if isinstance(d, int) and d >= 0 else (d or None if isinstance(d, str) else None) for d in arg.shape)
-    return TensorSpec(arg.name, _datatype(match[1], arg), None if sequence or not shape else shape, sequence, optional)
+    return TensorSpec(arg.name, _datatype(tensor, arg), None if sequence or not shape else shape, bool(sequence), bool(optional))
+
+
+def _inside(type_name: str, outer: str) -> str:
+    """What stands in the brackets of ``outer(…)``; empty for any other type."""
+    return type_name[len(outer) + 1 : -1] if type_name.startswith(f"{outer}(") else ""
 
 
 def _datatype(onnx_name: str, arg: NodeArg) -> Datatype:
@@ -107,7 +109,7 @@ def _batch_is_fixed_at_one(inputs: tuple[TensorSpec, ...], outputs: Sequence[Nod
         bool(tensors)
         and len(tensors) == len(inputs)
         and all(spec.shape is not None and len(spec.shape) > 0 and spec.shape[0] == 1 for spec in tensors)
-        and all(_TENSOR.fullmatch(arg.type) and len(arg.shape) > 0 and arg.shape[0] == 1 for arg in outputs)
+        and all(_inside(arg.type, "tensor") and len(arg.shape) > 0 and arg.shape[0] == 1 for arg in outputs)
     )
 
 
