@@ -1,8 +1,7 @@
 """The one table of datatypes (NumPy ⇄ ONNX ⇄ Open Inference ⇄ bytes per item) and what a model takes and gives."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -62,11 +61,6 @@ def bfloat16_values(bits: Uint16Array) -> Array:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def element_count(shape: Iterable[int]) -> int:
-    """The number of elements, in Python's own integers: a product of dimensions must never wrap."""
-    return prod(shape)
-
-
 class TensorSpec(NamedTuple):
     """What one input or output is. ``shape`` is None where the rank is not known."""
 
@@ -82,10 +76,6 @@ class TensorSpec(NamedTuple):
         text = f"{self.datatype.name} {dims}"
         text = f"a sequence of {text}" if self.sequence else text
         return f"{text} or null" if self.optional else text
-
-    def wire_shape(self) -> list[int]:
-        """The shape with -1 for every free dimension, as Open Inference metadata writes it."""
-        return [d if isinstance(d, int) else -1 for d in self.shape or ()]
 
 
 @dataclass(slots=True, eq=False, match_args=False)

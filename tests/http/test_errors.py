@@ -230,6 +230,12 @@ def test_run_that_the_input_made_fail(http: httpx.Client) -> None:
     assert [3.0] == post(http, {"inputs": [3]}, "/models/pick/predict").json()["outputs"]["row"]
 
 
+def test_run_that_failed(http: httpx.Client) -> None:
+    """A run that fails for another reason is a 500 that tells nothing of the library, and the next request is answered."""
+    check_problem(post(http, {"inputs": {"parts": [1.0, 2.0]}}, "/models/sequence-input/predict"), 500, "run-failed")
+    assert [1.0] == post(http, {"inputs": {"parts": [[1.0]]}}, "/models/sequence-input/predict").json()["outputs"]["y"]
+
+
 def test_output_that_is_not_finite(http: httpx.Client) -> None:
     """NaN and infinity come out as null by default, as strings or as an error if model.toml says so; never as bad JSON."""
     assert [None, None, 0.0] == post(http, {"inputs": [-1, 0, 1]}, "/models/logarithm/predict").json()["outputs"]["y"]

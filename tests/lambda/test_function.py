@@ -16,7 +16,7 @@ from app.wiring import event_handler, wire
 from handler import OrjsonMarshaller, ThroughMangum
 from tests.lambda_events import v2
 from tests.problems import check_problem
-from tests.shells import SHELLS, Context, emulator, in_process
+from tests.shells import SHELLS, Context, emulator, in_process, server
 
 ROW = [5.1, 3.5, 1.4, 0.2]
 
@@ -133,8 +133,6 @@ def test_serve_ends_runs_too(shell: str, models: Path) -> None:
     """Under `serve` the limit is REQUEST_TIMEOUT_S, and the server answers others meanwhile."""
     if not shell.startswith("uvicorn"):
         pytest.skip("Lambda's own deadline is tested above")
-    from tests.shells import server
-
     with server(models, fast_lane="fast-lane" in shell, REQUEST_TIMEOUT_S="2") as client:
         started = time.monotonic()
         import threading
@@ -161,6 +159,27 @@ def test_body_limit(models: Path, fast_lane: bool) -> None:
 
     assert str(len(body)) in problem["detail"]
     assert str(len(body) + 1) in problem["detail"]
+
+
+@pytest.mark.parametrize("fast_lane", [True, False])
+def test_body_limit_of_the_server(models: Path, fast_lane: bool) -> None:
+    """Under `serve` a body over the limit is refused by its announced length, and a chunked one while it is read; the next request is answered."""
+    with server(models, fast_lane=fast_lane, MAX_BODY_BYTES="1000") as client:
+        headers = {"Content-Type": "application/json"}
+        check_problem(client.post("/predict", content=b" " * 1001, headers=headers), 413, "body-too-large")
+        check_problem(client.post("/predict", content=(b" " * 600 for _ in range(2)), headers=headers), 413, "body-too-large")
+        assert 200 == client.post("/predict", json={"inputs": [ROW]}).status_code
+
+
+@pytest.mark.parametrize("fast_lane", [True, False])
+def test_cold_start_is_told_once(models: Path, fast_lane: bool) -> None:
+    """The first answer of a process says what its start cost, by part; the next ones do not."""
+    with in_process(models, fast_lane=fast_lane) as client:
+        cold, warm = (client.post("/predict", json={"inputs": [ROW]}).headers["server-timing"] for _ in range(2))
+
+    parts = {"import", "load", "warm-up"}
+    assert parts <= {entry.partition(";")[0] for entry in cold.split(", ")}
+    assert not parts & {entry.partition(";")[0] for entry in warm.split(", ")}
 
 
 @pytest.mark.parametrize("fast_lane", [True, False])
