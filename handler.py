@@ -41,10 +41,14 @@ class ThroughMangum:
     def __call__(self, request: Request) -> Response:
         """Answer one request."""
         if self._mangum is None:
+            import asyncio
+
             from mangum import Mangum
 
             from app.http.fastapi_app import create
 
+            # Mangum asks for the current loop, and from Python 3.12 on is warned that there is none.
+            asyncio.set_event_loop(asyncio.new_event_loop())
             # lifespan="auto" would run start-up and shut-down at every invocation.
             self._mangum = Mangum(create(runner(self._program, always_inline=True)), lifespan="off")
         answer = self._mangum(_canonical_event(request), None)
