@@ -13,8 +13,9 @@ RUN python3 -m pip install --quiet --require-hashes --no-deps --only-binary :all
 RUN cd /opt/python \
     && rm -rf bin onnxruntime/capi/libonnxruntime.so* onnxruntime/transformers onnxruntime/quantization onnxruntime/tools \
       onnxruntime/datasets onnxruntime/backend numpy/f2py numpy/_core/include numpy/random/_examples numpy/_core/lib/*.a \
+      numpy/conftest.py uvloop/_testbase.py annotated_types/test_cases.py \
     && find . -depth -type d \( -name tests -o -name test -o -name __pycache__ \) -exec rm -rf {} + \
-    && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.h' -o -name '*.hpp' -o -name '*.cpp' \) -delete
+    && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.h' -o -name '*.hpp' -o -name '*.cpp' \) -delete
 COPY entrypoint.sh /entrypoint.sh
 COPY handler.py /var/task/handler.py
 COPY app /var/task/app
@@ -27,24 +28,28 @@ RUN ORT_DISABLE_TELEMETRY=1 PYTHONPATH=/opt/python python3 -m app build --only-p
 RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /opt/python -p /opt/python /opt/python \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /var/task \
     # Lambda reads them as a user of its own, whatever the checkout's umask was. `COPY --chmod` needs BuildKit, which
-    # `sam build` does not use. Times are set alike, so that unchanged files stay the same layer.
+    # `sam build` does not use. With times set alike, builds of the same
+    # files differ in nothing but their folders' own times.
     && chmod -R a+rX /opt/python /var/task && chmod 0755 /entrypoint.sh \
     && find /opt/python /var/task /entrypoint.sh -exec touch -h -d @0 {} +
 
-FROM ${BASE_IMAGE}
+FROM ${BASE_IMAGE} AS lambda
 LABEL org.opencontainers.image.title="onnx-lambda" \
       org.opencontainers.image.description="Trained ONNX models as an HTTPS endpoint on AWS Lambda" \
       org.opencontainers.image.licenses="Apache-2.0"
 # No package manager of Python's in the image. The official base image ships the standard library without .pyc files,
 # others with ones that are checked against the source's time: all are compiled as above.
 RUN standard=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
-    && rm -rf "$standard"/ensurepip "$standard"/idlelib "$standard"/tkinter "$standard"/turtledemo "$standard"/test "$standard"/pydoc_data \
+    && rm -rf "$standard"/ensurepip "$standard"/idlelib "$standard"/tkinter "$standard"/turtledemo "$standard"/lib2to3 \
       "$standard"/site-packages /usr/lib/python3/dist-packages /usr/share/python-wheels \
-      /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/bin/pydoc* /usr/bin/pip* \
+      /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/bin/pydoc* /usr/local/bin/2to3* /usr/bin/pip* \
+    && find "$standard" -depth -type d \( -name test -o -name tests -o -name 'config-*' \) -exec rm -rf {} + \
     && python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$standard"
 COPY --from=build /opt/python /opt/python
 COPY --from=build /var/task /var/task
 COPY --from=build /entrypoint.sh /entrypoint.sh
+# Not set: PYTHONUNBUFFERED (awslambdaric flushes every write by itself, `serve` what it prints) and HEALTHCHECK (Lambda
+# ignores it; clusters have probes of their own, for GET /health/live and /health/ready).
 ENV PYTHONPATH=/opt/python:/var/task \
     PYTHONDONTWRITEBYTECODE=1 \
     # ONNX Runtime reports to its makers unless this is set before the process starts
@@ -57,8 +62,12 @@ ENV PYTHONPATH=/opt/python:/var/task \
     HOST=0.0.0.0 \
     PORT=8080
 WORKDIR /var/task
-# Lambda runs it as a user of its own; everything else should not be root either.
-USER 10001:10001
 EXPOSE 8080
 ENTRYPOINT ["/entrypoint.sh"]
 CMD ["handler.handler"]
+
+# Lambda runs an image that names no user as one of its own without privileges, and `sam local` adds the emulator to the
+# image as the image's user; so template.yaml builds the stage above: https://docs.aws.amazon.com/lambda/latest/dg/python-image.html
+# Everywhere else the same files run as this user.
+FROM lambda
+USER 10001:10001
