@@ -5,6 +5,7 @@ import time
 
 _started = time.perf_counter()
 
+import functools
 from typing import Any
 
 import orjson
@@ -41,14 +42,11 @@ class ThroughMangum:
     def __call__(self, request: Request) -> Response:
         """Answer one request."""
         if self._mangum is None:
-            import asyncio
-
             from mangum import Mangum
 
             from app.http.fastapi_app import create
 
-            # Mangum asks for the current loop, and from Python 3.12 on is warned that there is none.
-            asyncio.set_event_loop(asyncio.new_event_loop())
+            _set_event_loop()
             # lifespan="auto" would run start-up and shut-down at every invocation.
             self._mangum = Mangum(create(runner(self._program, always_inline=True)), lifespan="off")
         answer = self._mangum(_canonical_event(request), None)
@@ -57,6 +55,17 @@ class ThroughMangum:
         content_type = headers.pop("content-type", "application/json")
         headers.pop("content-length", None)
         return Response(answer["statusCode"], body, content_type, headers)
+
+
+@functools.cache
+def _set_event_loop() -> None:
+    """One loop for the process: Mangum asks for the current one, and newer Pythons warn where there is none."""
+    import asyncio
+    import atexit
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    atexit.register(loop.close)
 
 
 def _canonical_event(request: Request) -> dict[str, Any]:
