@@ -15,8 +15,8 @@ case "${1:-}" in
 		fi
 	done
 	echo "This is a Lambda function's image, and there is no Lambda here." >&2
-	echo "Serve HTTP on port 8080 with:        docker run -p 8080:8080 IMAGE serve" >&2
-	echo "Answer Lambda events with AWS's emulator mounted at /usr/local/bin/aws-lambda-rie (docs/container.md)." >&2
+	echo "Serve HTTP on port 8080:                     docker run -p 8080:8080 IMAGE serve" >&2
+	echo "Answer Lambda events with AWS's emulator:    docker run -p 9000:8080 -v PATH/aws-lambda-rie:/usr/local/bin/aws-lambda-rie IMAGE" >&2
 	exit 64
 	;;
 *)
