@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ import numpy as np
 import orjson
 
 from app.errors import ModelRefused, Problem
-from app.inference.integrity import LOCK_NAME, MODEL_FILE, write_lock
+from app.inference import manifest as manifests
+from app.inference.integrity import LOCK_NAME, MODEL_FILE, record_of, write_lock
 from app.inference.manifest import Golden, Manifest
-from app.inference.preparation import clean, close, prepare, records
+from app.inference.preparation import close, originals, prepare
 from app.inference.repository import Entry, Repository
 from app.prediction import PredictionRequest, Predictor
 from app.settings import Settings, from_environment
@@ -27,44 +30,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build; nothing of a failed build stays behind."""
+    """Build in a copy and swap the files in at the end, so that a build that fails leaves everything as it was."""
     settings = from_environment(os.environ)
     folder = Path(settings.model_dir)
-    if not os.access(folder, os.W_OK):
-        raise ModelRefused(f"MODEL_DIR '{folder}' cannot be written to.")
-    (folder / LOCK_NAME).unlink(missing_ok=True)
     entries = list(open_repository(settings).entries())
     for entry in entries:
-        clean(folder / entry.name / entry.version)
-    try:
-        for entry in entries:
-            _prepare(folder, entry)
-        write_lock(folder, records(folder))
-        _replay(settings, folder)
-    except BaseException:
-        (folder / LOCK_NAME).unlink(missing_ok=True)
-        for entry in entries:
-            clean(folder / entry.name / entry.version)
-        raise
+        if not (folder / entry.name / entry.version / MODEL_FILE).is_file():
+            raise ModelRefused(f"{entry.name}/{entry.version}/{MODEL_FILE} is missing; a build needs the originals.")
+    if not os.access(folder, os.W_OK):
+        raise ModelRefused(f"MODEL_DIR '{folder}' cannot be written to.")
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as temporary:
+        copy = Path(temporary)
+        written = [path for entry in entries for path in _prepare(folder, copy, entry)]
+        write_lock(copy, [record_of(copy, file) for entry in entries for file in _files(copy, entry)])
+        _replay(settings._replace(model_dir=temporary), copy)
+        for path in written:
+            path.replace(folder / path.relative_to(copy))
+        (copy / LOCK_NAME).replace(folder / LOCK_NAME)
     if arguments.only_prepared:
         for entry in entries:
-            (folder / entry.name / entry.version / MODEL_FILE).unlink()
+            for original in originals(folder / entry.name / entry.version):
+                original.unlink()
     print(f"wrote {folder / LOCK_NAME}")
     return 0
 
 
-def _prepare(folder: Path, entry: Entry) -> None:
-    version = folder / entry.name / entry.version
+def _prepare(folder: Path, copy: Path, entry: Entry) -> list[Path]:
+    """Copy a version, prepare the copy; the files that were written."""
+    version = Path(entry.name, entry.version)
     try:
         if isinstance(entry.manifest, ModelRefused):
             raise entry.manifest
-        if not (version / MODEL_FILE).is_file():
-            raise ModelRefused(f"{MODEL_FILE} is missing; a build needs the original.")
-        written = prepare(version, entry.manifest)
+        for file in (*_beside(folder / entry.name, entry.manifest), *originals(folder / version)):
+            target = copy / file.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        written = prepare(copy / version, entry.manifest)
     except ModelRefused as error:
         raise ModelRefused(f"{entry.name}/{entry.version}: {error}") from error
     sizes = ", ".join(f"{path.name} {path.stat().st_size:,} bytes" for path in written)
-    print(f"{entry.name}/{entry.version}: {(version / MODEL_FILE).stat().st_size:,} bytes -> {sizes}")
+    print(f"{entry.name}/{entry.version}: {(folder / version / MODEL_FILE).stat().st_size:,} bytes -> {sizes}")
+    return written
+
+
+def _beside(model: Path, manifest: Manifest) -> list[Path]:
+    """What belongs to every version of a model: its manifest and its golden samples."""
+    names = (manifests.FILE_NAME, *((manifest.golden.file,) if manifest.golden else ()))
+    return [model / name for name in names if (model / name).is_file()]
+
+
+def _files(copy: Path, entry: Entry) -> list[Path]:
+    return [
+        file for folder in (copy / entry.name, copy / entry.name / entry.version) for file in sorted(folder.iterdir()) if file.is_file()
+    ]
 
 
 def _replay(settings: Settings, folder: Path) -> None:
@@ -85,12 +103,17 @@ def _replay(settings: Settings, folder: Path) -> None:
 def _samples(path: Path) -> list[dict[str, Any]]:
     try:
         samples = orjson.loads(path.read_bytes())
-        good = isinstance(samples, list) and all(isinstance(s, dict) and {"inputs", "outputs"} <= s.keys() for s in samples)
+        good = isinstance(samples, list) and bool(samples) and all(_is_sample(sample) for sample in samples)
     except (OSError, orjson.JSONDecodeError) as error:
         raise ModelRefused(f"the golden samples {path.parent.name}/{path.name} cannot be read.") from error
     if not good:
-        raise ModelRefused(f"{path.parent.name}/{path.name} must be a list of objects with 'inputs' and 'outputs'.")
+        raise ModelRefused(f"{path.parent.name}/{path.name} must be a list of objects with 'inputs' and 'outputs', both tensors by name.")
     return samples  # type: ignore[no-any-return]
+
+
+def _is_sample(sample: Any) -> bool:
+    tensors = [sample.get("inputs"), sample.get("outputs")] if isinstance(sample, dict) else []
+    return bool(tensors) and all(isinstance(found, dict) and found for found in tensors)
 
 
 def _compare(predictor: Predictor, entry: Entry, golden: Golden, number: int, sample: dict[str, Any]) -> None:
@@ -101,7 +124,10 @@ def _compare(predictor: Predictor, entry: Entry, golden: Golden, number: int, sa
     except Problem as problem:
         raise ModelRefused(f"{where} is refused: {problem.detail}") from problem
     for name, expected in sample["outputs"].items():
-        got, wanted = np.array(answer["outputs"][name]), np.array(expected)
+        try:
+            got, wanted = np.array(answer["outputs"][name]), np.array(expected)
+        except ValueError as error:
+            raise ModelRefused(f"{where}: output '{name}' is ragged, which cannot be compared.") from error
         same_kind = np.float64 if got.dtype.kind in "fiu" and wanted.dtype.kind in "fiu" else got.dtype
         if wanted.shape != got.shape or not close(got.astype(same_kind), wanted.astype(same_kind), golden.rtol, golden.atol):
             raise ModelRefused(f"{where}: output '{name}' has drifted from the known answer (rtol {golden.rtol:g}, atol {golden.atol:g}).")

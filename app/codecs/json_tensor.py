@@ -84,12 +84,15 @@ def _flatten(value: Any, spec: TensorSpec, pointer: str) -> tuple[list[Any], tup
     """The scalars of a nested list in row-major order, and the shape."""
     shape: list[int] = []
     level = [value]
-    while level and type(level[0]) in (list, NumberArray):
-        level = [item.values() if type(item) is NumberArray else item for item in level]
+    while True:
+        if NumberArray in set(map(type, level)):
+            level = [item.values() if type(item) is NumberArray else item for item in level]
+        if not level or type(level[0]) is not list:
+            break
         length = len(level[0])
         for i, item in enumerate(level):
             if type(item) is not list or len(item) != length:
-                got = f"one of length {len(item)}" if type(item) is list else f"a {_json_name(item)}"
+                got = f"an array of length {len(item)}" if type(item) is list else _article(_json_name(item))
                 place = _index_text(i, shape)
                 raise WrongShape(
                     f"input '{spec.name}' is ragged: at {place or 'the top'} stands {got} where its neighbours have length "
@@ -119,6 +122,10 @@ def _json_name(value: Any) -> str:
     return _JSON_NAMES.get(type(value), type(value).__name__)
 
 
+def _article(name: str) -> str:
+    return name if name == "null" else f"{'an' if name[0] in 'ao' else 'a'} {name}"
+
+
 class _Place:
     """Where a tensor stands in the request, for messages that name the position."""
 
@@ -136,8 +143,7 @@ class _Place:
     def require(self, items: list[Any], kinds: set[type], expected: str) -> None:
         if set(map(type, items)) - kinds:
             flat = next(i for i, item in enumerate(items) if type(item) not in kinds)
-            name = _json_name(items[flat])
-            self.refuse(WrongDatatype, flat, f"{'an' if name[0] in 'ao' else 'a'} {name}".replace("a null", "null"), expected)
+            self.refuse(WrongDatatype, flat, _article(_json_name(items[flat])), expected)
 
 
 def _strings(items: list[Any], place: _Place) -> Array:
@@ -197,8 +203,13 @@ def _explain_not_finite(doubles: Array, place: _Place, expected: str, *, allow_n
     if not_finite.size and not allow_nan:
         first = int(not_finite[0])
         place.refuse(NotFinite, first, _float_text(float(flat_values[first])), f"a finite number ({place.spec.datatype.name})")
-    largest = BFLOAT16_MAX if place.spec.datatype.name == "BF16" else float(np.finfo(cast(Any, place.spec.datatype.numpy)).max)
-    too_large = np.flatnonzero(np.isfinite(flat_values) & (np.abs(flat_values) > largest))
+    bfloat16 = place.spec.datatype.name == "BF16"
+    largest = BFLOAT16_MAX if bfloat16 else float(np.finfo(cast(Any, place.spec.datatype.numpy)).max)
+    with np.errstate(over="ignore"):
+        # What rounds down to the largest fits; what rounds up to infinity does not.
+        narrow = np.abs(flat_values) if bfloat16 else flat_values.astype(place.spec.datatype.numpy)
+    overflows = narrow.astype(np.float32) > largest if bfloat16 else np.isinf(narrow)
+    too_large = np.flatnonzero(np.isfinite(flat_values) & overflows)
     if too_large.size:
         first = int(too_large[0])
         place.refuse(OutOfRange, first, repr(float(flat_values[first])), f"{expected} of at most {largest:.6g}")

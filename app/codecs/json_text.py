@@ -1,11 +1,12 @@
 """JSON text to Python values, with what a parser lets pass refused: depth, keys that stand twice, numbers that are none."""
 
+from math import isinf
 from typing import Any
 
 import numpy as np
 import orjson
 
-from app.errors import Invalid, NestedTooDeeply, UnreadableJson
+from app.errors import Invalid, NestedTooDeeply, OutOfRange, UnreadableJson
 
 MAX_DEPTH = 64
 _BRACKETS_AND_STRINGS = bytes(set(range(256)) - set(b'[]{}"\\'))
@@ -56,12 +57,20 @@ def _with_constants(body: bytes) -> Any:
     import json
 
     try:
-        document = json.loads(body.decode("utf-8"))
+        document = json.loads(body.decode("utf-8"), parse_float=_finite)
         # json accepts lone surrogates, which no UTF-8 answer can carry.
         json.dumps(document, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         return None
     return document
+
+
+def _finite(text: str) -> float:
+    # An overflow is a number out of range, not the infinity that a model may allow.
+    value = float(text)
+    if isinf(value):
+        raise OutOfRange(f"The number {text[:40]} is larger than any datatype holds.")
+    return value
 
 
 def _reason(error: orjson.JSONDecodeError) -> str:

@@ -49,7 +49,7 @@ class NumberArray(NamedTuple):
         try:
             # An empty array leaves the same brackets as one of a single number: then the counts differ here.
             return np.frombuffer(_parser(len(self.text)).parse(self.text).as_buffer(of_type=kind), dtype).reshape(self.shape)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RuntimeError):
             return None
 
 
@@ -96,11 +96,18 @@ def _gaps(body: bytes) -> Iterator[tuple[int, int]]:
             return
         yield at, start
         end = body.find(b'"', start + 1)
-        while end > 0 and (end - len(body[start + 1 : end].rstrip(b"\\")) - start - 1) % 2:
+        while end > 0 and _is_escaped(body, end):
             end = body.find(b'"', end + 1)
         if end < 0:
             return
         at = end + 1
+
+
+def _is_escaped(body: bytes, quote: int) -> bool:
+    backslashes = 0
+    while body[quote - 1 - backslashes] == 0x5C:
+        backslashes += 1
+    return backslashes % 2 == 1
 
 
 def _regular_shape(text: bytes) -> tuple[int, ...] | None:

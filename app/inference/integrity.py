@@ -1,9 +1,8 @@
 """``models.lock`` and the digests: a model is served from the very bytes that were checked, or not at all."""
 
 import hashlib
-import mmap
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +17,6 @@ LOCK_NAME = "models.lock"
 MODEL_FILE = "model.onnx"
 PREPARED_FILE = "model.prepared.onnx"
 PREPARED_DATA = "model.prepared.data"
-# protobuf: StringStringEntryProto { key = "location" } of TensorProto.external_data, onnx.proto
-_LOCATION_KEY = b"\x0a\x08location"
 
 
 class FileRecord(NamedTuple):
@@ -65,6 +62,8 @@ def lock_of(repository: Path) -> dict[str, FileRecord] | None:
         text = (repository / LOCK_NAME).read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ModelRefused(f"{LOCK_NAME} cannot be read: {error.strerror}.") from error
     try:
         table = orjson.loads(text)
         records = [FileRecord(path, entry["sha256"], entry["size"]) for path, entry in table["files"].items()]
@@ -102,62 +101,6 @@ def check(record: FileRecord, lock: Mapping[str, FileRecord] | None) -> None:
         raise ModelRefused(f"{record.path} has {record.size} bytes, but {LOCK_NAME} says {expected.size}: truncated or replaced.")
     if expected.sha256 != record.sha256:
         raise ModelRefused(f"{record.path} does not have the SHA-256 that {LOCK_NAME} says: damaged or replaced.")
-
-
-def external_files(graph: bytes | mmap.mmap, folder: Path) -> list[Path]:
-    """The external-data files that a graph names, without parsing it: every ``location`` entry in the bytes counts.
-
-    ONNX Runtime checks paths as well; this comes first, because a path that leaves the folder has been a way in:
-    https://github.com/onnx/onnx/security/advisories (external data).
-
-    :raises ModelRefused: for a path that is absolute, leaves the model's folder (also by a link), or is encoded oddly.
-    """
-    found: list[Path] = []
-    root = folder.resolve()
-    for at in _ends_of_location_keys(graph):
-        if graph[at : at + 1] != b"\x12":
-            raise ModelRefused("the graph's external data is encoded in an unusual way; save the model again with onnx.save.")
-        length, start = _varint(graph, at + 1)
-        raw = graph[start : start + length]
-        try:
-            location = raw.decode()
-        except UnicodeDecodeError as error:
-            raise ModelRefused("the graph names an external-data file that is not UTF-8.") from error
-        path = folder / location
-        if len(raw) != length or "\x00" in location or Path(location).is_absolute() or "\\" in location:
-            raise ModelRefused(f"the graph names the external-data file {location[:80]!r}, which is not inside the model's folder.")
-        if not path.resolve().is_relative_to(root) or ".." in Path(location).parts:
-            raise ModelRefused(f"the graph names the external-data file {location[:80]!r}, which leaves the model's folder.")
-        if not path.is_file():
-            raise ModelRefused(f"the external-data file {location[:80]!r} is missing.")
-        if path.stat().st_nlink > 1 and not _same_owner(path, folder):
-            raise ModelRefused(f"the external-data file {location[:80]!r} is a hard link to another owner's file.")
-        if path not in found:
-            found.append(path)
-    return found
-
-
-def _ends_of_location_keys(graph: bytes | mmap.mmap) -> Iterator[int]:
-    at = graph.find(_LOCATION_KEY)
-    while at >= 0:
-        yield at + len(_LOCATION_KEY)
-        at = graph.find(_LOCATION_KEY, at + 1)
-
-
-def _same_owner(path: Path, folder: Path) -> bool:
-    return path.stat().st_uid == folder.stat().st_uid
-
-
-def _varint(data: bytes | mmap.mmap, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(data) and shift < 63:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            return value, at
-        shift += 7
-    raise ModelRefused("the graph is damaged: a length in it never ends.")
 
 
 def digest_of(records: list[FileRecord]) -> str:

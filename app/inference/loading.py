@@ -11,6 +11,7 @@ import numpy as np
 
 from app.errors import ModelRefused, Problem
 from app.inference import integrity
+from app.inference.external_data import external_files
 from app.inference.hashing import Hasher, identity_of
 from app.inference.integrity import FROM_BYTES, FileRecord, VersionFiles
 from app.inference.manifest import Manifest
@@ -76,10 +77,10 @@ class _Check:
         if self._before.size <= FROM_BYTES:
             content = graph.read_bytes()
             self._accept(FileRecord(self._files.name_of(graph), hashlib.sha256(content).hexdigest(), len(content)))
-            external = integrity.external_files(content, folder)
+            external = external_files(content, folder)
         else:
             with graph.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                external = [graph, *integrity.external_files(view, folder)]
+                external = [graph, *external_files(view, folder)]
         self._hashed_beside = external
         self._hasher.start(external)
         return None if external else content

@@ -4,6 +4,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
+import orjson
+
 from app.errors import ModelRefused
 
 FILE_NAME = "model.toml"
@@ -127,6 +129,10 @@ class _Reader:
         if not isinstance(entry, dict) or not isinstance(entry.get("inputs"), dict):
             self._refuse(place, "takes a table with 'inputs', a table of tensors by input name")
         self._known(f"{place}.", entry, ("title", "inputs"))
+        try:
+            orjson.dumps(entry["inputs"], option=orjson.OPT_PASSTHROUGH_DATETIME)
+        except TypeError:
+            self._refuse(place, "holds a date or another value that JSON does not have")
         return Example(title=self._take(entry, "title", str, ""), inputs=entry["inputs"])
 
     def _golden(self, table: dict[str, Any]) -> Golden:

@@ -1,14 +1,13 @@
 """What ``onnx-lambda build`` does to a model: optimise its graph once, so that no cold start does it again."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
 from app.errors import ModelRefused, Problem
-from app.inference.integrity import MODEL_FILE, PREPARED_DATA, PREPARED_FILE, FileRecord, external_files, record_of
+from app.inference.external_data import external_files
+from app.inference.integrity import MODEL_FILE, PREPARED_DATA, PREPARED_FILE
 from app.inference.loading import sample_inputs
 from app.inference.manifest import Manifest
 from app.inference.session import Session, options
@@ -25,8 +24,7 @@ def prepare(folder: Path, manifest: Manifest) -> list[Path]:
     :raises ModelRefused: when the model cannot be loaded, or the optimised graph answers differently.
     """
     original = folder / MODEL_FILE
-    external = external_files(original.read_bytes(), folder)
-    size = original.stat().st_size + sum(path.stat().st_size for path in external)
+    size = sum(path.stat().st_size for path in originals(folder))
     prepared, data = folder / PREPARED_FILE, folder / PREPARED_DATA
     chosen = options(intra_op_threads=1, optimize=True)
     # Levels above EXTENDED choose layouts by this machine's CPU; the image may start on another.
@@ -69,15 +67,7 @@ def close(got: Value, expected: Value, rtol: float, atol: float) -> bool:
     return bool(np.array_equal(got, expected))
 
 
-def clean(version: Path) -> None:
-    """Delete what an earlier build wrote."""
-    for name in (PREPARED_FILE, PREPARED_DATA):
-        (version / name).unlink(missing_ok=True)
-
-
-def records(repository: Path) -> Iterator[FileRecord]:
-    """Every file of every model, hashed."""
-    for folder, folders, files in os.walk(repository):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if Path(folder) != repository:
-            yield from (record_of(repository, Path(folder, name)) for name in sorted(files) if not name.startswith("."))
+def originals(version: Path) -> list[Path]:
+    """The files that a version came with: the graph and its external data."""
+    graph = version / MODEL_FILE
+    return [graph, *external_files(graph.read_bytes(), version)]

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # A name is a path segment, a metric dimension and a header value, so it is kept plain; the folder on disk is never
 # looked up by what a caller sent, only by what was listed at start.
 _NAME = frozenset("._-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+# After a failure a model is tried again at the first request that comes this many seconds later.
+RETRY_S = 30
 # 1,769 MB is one vCPU: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _MB_PER_VCPU = 1769
 
@@ -32,6 +35,7 @@ class Entry:
     manifest: Manifest | ModelRefused
     loaded: "Loaded | None" = None
     failure: str = ""
+    failed_at: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -53,7 +57,7 @@ class Repository:
             self._lock = lock_of(folder)
         except ModelRefused as error:
             self._lock_failure = str(error)
-        for name in sorted({*_folders(folder), *(path.split("/")[0] for path in self._lock or ())}):
+        for name in sorted({*_folders(folder), *(path.split("/")[0] for path in self._lock or () if path.count("/") == 2)}):
             versions = sorted(_versions(folder / name, self._lock), key=_version_order)
             if not versions:
                 continue
@@ -61,6 +65,8 @@ class Repository:
             self._models[name] = {version: Entry(name, version, found) for version in versions}
         if not self._models:
             raise SettingError(f"MODEL_DIR is '{folder}', which holds no model; expected {folder}/<name>/<version>/{MODEL_FILE}.")
+        refused = [str(entry.manifest) for entry in self.entries() if isinstance(entry.manifest, ModelRefused)]
+        self._refused_manifest = refused[0] if refused else ""
         self.default_model = self._choose_default(default_model)
 
     def names(self) -> list[str]:
@@ -80,6 +86,9 @@ class Repository:
         :raises UnknownModel: with the names that exist.
         :raises UnknownVersion: with the versions that exist.
         """
+        if name is None and not self.default_model and self._refused_manifest:
+            # which model is the default stands in a file that cannot be trusted
+            raise ModelNotReady(f"The default model is not known: {self._refused_manifest}", headers={"Retry-After": str(RETRY_S)})
         if name is None and not self.default_model:
             raise UnknownModel(f"No default model is set; name one of {', '.join(self.names())}, or set DEFAULT_MODEL.")
         name = name if name is not None else self.default_model
@@ -107,7 +116,8 @@ class Repository:
             self._load(entry)
         if entry.loaded is None:
             raise ModelNotReady(
-                f"Model '{entry.name}' version '{entry.version}' could not be loaded: {entry.failure}", headers={"Retry-After": "30"}
+                f"Model '{entry.name}' version '{entry.version}' could not be loaded: {entry.failure}",
+                headers={"Retry-After": str(RETRY_S)},
             )
         return entry.loaded
 
@@ -133,8 +143,9 @@ class Repository:
 
     def _load(self, entry: Entry) -> None:
         with entry.lock:
-            if entry.loaded is not None or entry.failure:
+            if entry.loaded is not None or (entry.failure and time.monotonic() - entry.failed_at < RETRY_S):
                 return
+            entry.failure, entry.failed_at = "", time.monotonic()
             try:
                 if self._lock_failure:
                     raise ModelRefused(self._lock_failure)
@@ -197,7 +208,7 @@ def _versions(folder: Path, lock: dict[str, FileRecord] | None) -> set[str]:
     """The versions on disk and those the lock promises: a version whose file has gone is known, and answers 503."""
     listed = _folders(folder) if folder.is_dir() else []
     on_disk = {v for v in listed if any((folder / v / file).exists() for file in (MODEL_FILE, PREPARED_FILE))}
-    promised = {path.split("/")[1] for path in lock or () if path.startswith(f"{folder.name}/") and path.endswith(f"/{MODEL_FILE}")}
+    promised = {path.split("/")[1] for path in lock or () if path.startswith(f"{folder.name}/") and path.count("/") == 2}
     return on_disk | promised
 
 
