@@ -11,6 +11,7 @@
     │  └─ UnknownVersion          404     unknown-version
     ├─ MethodNotAllowed           405     method-not-allowed
     ├─ NotAcceptable              406     not-acceptable
+    ├─ BodyTooSlow                408     body-too-slow
     ├─ BodyTooLarge               413     body-too-large
     ├─ ResultTooLarge             413     result-too-large
     ├─ UnsupportedContentType     415     unsupported-content-type
@@ -115,6 +116,12 @@ class NotAcceptable(Problem):
     """No content type that the caller accepts can be produced."""
 
     status, code, title = 406, "not-acceptable", "The answer cannot be given in an accepted content type"
+
+
+class BodyTooSlow(Problem):
+    """The body did not arrive in time."""
+
+    status, code, title, retryable = 408, "body-too-slow", "The body did not arrive in time", True
 
 
 class BodyTooLarge(Problem):

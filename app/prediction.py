@@ -118,7 +118,8 @@ class Predictor:
         media_type = request.content_type.partition(";")[0].strip().lower()
         if media_type not in codecs:
             got = f"'{media_type[:80]}'" if media_type else "no content type"
-            raise UnsupportedContentType(f"The body came with {got}; send one of {', '.join(codecs)}.")
+            hint = " (curl -d sends that unless it is told -H 'Content-Type: application/json')" if "form" in media_type else ""
+            raise UnsupportedContentType(f"The body came with {got}{hint}; send one of {', '.join(codecs)}.")
         return codecs[media_type]
 
     def _run(self, loaded: Loaded, call: Call, deadline: float | None) -> dict[str, Value]:
@@ -126,9 +127,10 @@ class Predictor:
         # Ranking needs the class labels, also where the caller did not ask to see them.
         hidden = signature.constant_outputs.difference(call.outputs) if call.top_k else ()
         outputs = loaded.session.run(call.inputs, (*call.outputs, *hidden), deadline)
-        # A number takes at least two bytes of JSON, so this is known before the megabytes are written.
-        if 2 * sum(_elements(value) for value in outputs.values()) > self._max_result_bytes and not call.top_k:
-            raise self._too_large(outputs, 2 * sum(_elements(value) for value in outputs.values()), at_least=True)
+        # Known before the megabytes are written: a number takes two bytes of JSON at least, a ranked class twenty.
+        least = sum(_least_bytes(value, call.top_k) for value in outputs.values())
+        if least > self._max_result_bytes:
+            raise self._too_large(outputs, least, at_least=True)
         return outputs
 
     def _too_large(self, outputs: dict[str, Value], size: int, *, at_least: bool = False) -> ResultTooLarge:
@@ -144,3 +146,10 @@ def _elements(value: Value) -> int:
     if isinstance(value, list):
         return sum(item.size for item in value)
     return 0 if value is None else int(value.size)
+
+
+def _least_bytes(value: Value, top_k: int) -> int:
+    if top_k and not isinstance(value, list) and value is not None and value.ndim > 1 and value.dtype.kind == "f":
+        width = value.shape[-1]
+        return 0 if width == 0 else value.size // width * min(top_k, width) * 20
+    return 2 * _elements(value)

@@ -1,6 +1,6 @@
 """The one table of datatypes (NumPy ⇄ ONNX ⇄ Open Inference ⇄ bytes per item) and what a model takes and gives."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -104,8 +104,10 @@ class Signature:
         """For messages: every input with its datatype and shape."""
         return ", ".join(f"'{spec.name}' {spec.describe()}" for spec in self.inputs) or "no inputs"
 
-    def check_shapes(self, values: dict[str, Value], pointer: str = "/inputs") -> None:
+    def check_shapes(self, values: Mapping[str, Value], places: Mapping[str, str]) -> None:
         """Check every tensor against its declared shape, binding each symbolic dimension once for the request.
+
+        :param places: the JSON Pointer of each input in the request.
 
         :raises WrongShape: naming the input, what came, what the model expects, and which other input bound the dimension.
         """
@@ -113,7 +115,7 @@ class Signature:
         for name, value in values.items():
             spec = self.input_by_name[name]
             for tensor in value if isinstance(value, list) else () if value is None else (value,):
-                _check_shape(spec, tensor.shape, bound, f"{pointer}/{name}")
+                _check_shape(spec, tensor.shape, bound, places[name])
 
 
 def _check_shape(spec: TensorSpec, shape: Sequence[int], bound: dict[str, tuple[int, str]], pointer: str) -> None:

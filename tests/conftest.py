@@ -18,6 +18,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, content in {
         "two-inputs": graphs.two_inputs(),
         "fixed-batch": graphs.fixed_batch(),
+        "looped-nonzero": graphs.fixed_batch_nonzero(),
         "scalar": graphs.scalar(),
         "sequence-input": graphs.sequence_input(),
         "optional-input": graphs.optional_input(),

@@ -50,6 +50,12 @@ def fixed_batch() -> bytes:
     return model(nodes, [tensor("x", T.FLOAT, [1, 3])], outputs, axes=np.array([1], np.int64))
 
 
+def fixed_batch_nonzero() -> bytes:
+    """A batch of exactly 1, and an answer whose length depends on the values."""
+    nodes = [node("Squeeze", ["x", "axes"], ["flat"]), node("NonZero", ["flat"], ["where"])]
+    return model(nodes, [tensor("x", T.FLOAT, [1, 4])], [tensor("where", T.INT64, [1, "found"])], axes=np.array([0], np.int64))
+
+
 def scalar() -> bytes:
     return model([node("Add", ["x", "one"], ["y"])], [tensor("x", T.FLOAT, [])], [tensor("y", T.FLOAT, [])], one=np.array(1, np.float32))
 

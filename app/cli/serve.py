@@ -3,16 +3,21 @@
 import argparse
 import json
 import shlex
+import socket
 import sys
 
 import uvicorn
 
+from app.cli.strays import strays
 from app.codecs.example import example_body
-from app.errors import ModelNotReady, SettingError, UnknownModel
+from app.errors import ModelNotReady, SettingError
+from app.inference.loading import Loaded
 from app.wiring import Program, asgi_app, wire
 
-# SageMaker and Docker send SIGKILL 30 s and 10 s after SIGTERM; what runs gets most of the shorter time.
+# Docker sends SIGKILL 10 s after SIGTERM, SageMaker 30 s; what runs then gets most of the shorter time.
 _SHUTDOWN_S = 8
+# A curl line longer than this is not one to copy.
+_LONGEST_BODY = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,62 +26,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - the signature of every command
-    """Serve until SIGTERM or SIGINT; what is being answered then is finished."""
+    """Serve until SIGTERM or SIGINT; what is being answered then has 8 s to finish."""
     program = wire()
     settings = program.settings
     config = uvicorn.Config(
         asgi_app(program),
-        host=settings.host,
-        port=settings.port,
         lifespan="off",
         access_log=False,
-        log_level="warning",
+        log_level="error",
         server_header=False,
         ws="none",
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
-    server = _Server(config, program)
-    try:
-        server.run()
-    except KeyboardInterrupt:
-        return 0
-    if not server.started:
-        raise SettingError(f"nothing can listen on {settings.host}:{settings.port}; is PORT in use? Set another: PORT=8001.")
+    with _listening(settings.host, settings.port) as listening:
+        print("\n".join(_greeting(program, listening.getsockname()[1])), flush=True)
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        except KeyboardInterrupt:
+            return 0
     return 0
 
 
-class _Server(uvicorn.Server):
-    """Says where it listens once it does."""
-
-    def __init__(self, config: uvicorn.Config, program: Program) -> None:
-        super().__init__(config)
-        self._program = program
-
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        try:
-            await super().startup(sockets)  # type: ignore[arg-type]
-        except SystemExit:
-            # uvicorn exits from here when it cannot bind; ``run`` then says so in one line
-            self.should_exit = True
-            return
-        if self.started:
-            print("\n".join(_greeting(self._program)), flush=True)
-
-
-def _greeting(program: Program) -> list[str]:
-    settings, repository = program.settings, program.repository
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
-    url = f"http://{host}:{settings.port}{settings.base_path}"
-    lines = [f"onnx-lambda serves {', '.join(repository.names())} on {url} (docs: {url}/docs)"]
+def _listening(host: str, port: int) -> socket.socket:
     try:
-        loaded = repository.get()
-        path = "/predict"
-    except UnknownModel:
-        loaded = repository.get(repository.names()[0])
-        path = f"/models/{loaded.name}/predict"
-    except ModelNotReady as problem:
-        print(f"onnx-lambda serve: {problem.detail}", file=sys.stderr)
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SettingError(
+            f"nothing can listen on {host}:{port} ({error.strerror or error}); HOST and PORT say where, as in PORT=8001."
+        ) from error
+
+
+def _greeting(program: Program, port: int) -> list[str]:
+    settings, repository = program.settings, program.repository
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    url = f"http://{host}:{port}{settings.base_path}"
+    for stray in strays(repository):
+        print(f"onnx-lambda serve: {stray}", file=sys.stderr)
+    lines = [f"onnx-lambda serves {', '.join(repository.names())} on {url} (docs: {url}/docs)"]
+    loaded = _first_ready(program)
+    if loaded is None:
         return lines
-    inputs = loaded.manifest.examples[0].inputs if loaded.manifest.examples else None
-    body = json.dumps(example_body(loaded.signature, inputs), separators=(",", ":"), ensure_ascii=False)
+    path = "/predict" if loaded.name == repository.default_model else f"/models/{loaded.name}/predict"
+    body = json.dumps(
+        example_body(loaded.signature, loaded.manifest.examples[0].inputs if loaded.manifest.examples else None),
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+    if body == "null" or len(body) > _LONGEST_BODY:
+        return [*lines, f"Ask it what {loaded.name} takes:", f"  curl -s {url}/models/{loaded.name}"]
     return [*lines, "Try:", f"  curl -s {url}{path} -H 'Content-Type: application/json' -d {shlex.quote(body)}"]
+
+
+def _first_ready(program: Program) -> Loaded | None:
+    """The default model, else the first that can be loaded; those that cannot are told."""
+    repository = program.repository
+    default = [repository.default_model] if repository.default_model else []
+    for name in [*default, *(name for name in repository.names() if name not in default)]:
+        try:
+            return repository.get(name)
+        except ModelNotReady as problem:
+            print(f"onnx-lambda serve: {problem.detail}", file=sys.stderr)
+    return None

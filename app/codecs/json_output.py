@@ -67,6 +67,8 @@ def top_k(name: str, scores: Value, k: int, signature: Signature, classes: Value
     if not isinstance(scores, np.ndarray) or scores.ndim == 0 or scores.dtype.kind != "f":
         raise Invalid(f"top_k needs an output of scores; '{name}' is none.", pointer="/parameters/top_k")
     width = scores.shape[-1]
+    if width == 0:
+        raise Invalid(f"top_k needs an output of scores; '{name}' has no classes.", pointer="/parameters/top_k")
     labels = _labels(width, signature, classes)
     rows = np.ascontiguousarray(scores).reshape(-1, width)
     # A stable sort of the negated scores keeps ties in class order.

@@ -28,8 +28,9 @@ def decode(body: bytes, signature: Signature) -> Call:
     rows = "instances" in document
     if rows == ("inputs" in document):
         raise Invalid('The body must have exactly one of "inputs" (tensors by name) and "instances" (a list of rows).', pointer="")
-    inputs = _from_rows(document["instances"], signature) if rows else _from_columns(document["inputs"], signature)
-    signature.check_shapes(inputs, "/instances" if rows else "/inputs")
+    places = _places(document.get("inputs"), signature)
+    inputs = _from_rows(document["instances"], signature) if rows else _from_columns(document["inputs"], signature, places)
+    signature.check_shapes(inputs, dict.fromkeys(places, "/instances") if rows else places)
     return Call(
         inputs,
         _outputs(document.get("outputs"), signature),
@@ -54,7 +55,12 @@ def encode(call: Call, signature: Signature, tag: ModelTag, outputs: Mapping[str
     return dumps(answer)
 
 
-def _from_columns(value: Any, signature: Signature) -> dict[str, Value]:
+def _places(inputs: Any, signature: Signature) -> dict[str, str]:
+    """Where each input stands in the body: by its name, or for a bare tensor in the place of all."""
+    return {name: f"/inputs/{_escaped(name)}" if isinstance(inputs, dict) else "/inputs" for name in signature.input_by_name}
+
+
+def _from_columns(value: Any, signature: Signature, places: Mapping[str, str]) -> dict[str, Value]:
     specs = signature.input_by_name
     # A bare tensor will do where the model has one input; an object is always one of tensors by name.
     if not isinstance(value, dict):
@@ -65,7 +71,7 @@ def _from_columns(value: Any, signature: Signature) -> dict[str, Value]:
         value = {signature.inputs[0].name: value}
     _check_names(value, signature, "/inputs")
     allow_nan = signature.nan_input == "allow"
-    return {name: json_tensor.decode(value.get(name), specs[name], f"/inputs/{_escaped(name)}", allow_nan=allow_nan) for name in specs}
+    return {name: json_tensor.decode(value.get(name), specs[name], places[name], allow_nan=allow_nan) for name in specs}
 
 
 def _check_names(value: Mapping[str, Any], signature: Signature, pointer: str) -> None:
@@ -186,12 +192,19 @@ def _top_k(parameters: Any) -> int:
 def _ranked(call: Call, signature: Signature, outputs: Mapping[str, Value]) -> dict[str, Any]:
     """The outputs of scores, ranked: floats with a dimension of classes, as long as the labels where there are labels."""
     ranked: dict[str, Any] = {}
+    mismatches: list[str] = []
     for name in call.outputs:
         value = outputs[name]
         if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim >= 2:
             if signature.labels and value.shape[-1] != len(signature.labels):
+                mismatches.append(f"'{name}' has {value.shape[-1]} classes")
                 continue
             ranked[name] = top_k(name, value, call.top_k, signature, outputs.get(f"{name}_labels"))
+    if mismatches and not ranked:
+        raise Invalid(
+            f"top_k needs an output with a score for each of the {len(signature.labels)} labels; {', '.join(mismatches)}.",
+            pointer="/parameters/top_k",
+        )
     if not ranked:
         known = ", ".join(f"'{spec.name}' {spec.describe()}" for spec in (signature.output_by_name[n] for n in call.outputs))
         raise Invalid(f"top_k needs an output of scores [N, classes]; the request's outputs are {known}.", pointer="/parameters/top_k")
@@ -201,6 +214,8 @@ def _ranked(call: Call, signature: Signature, outputs: Mapping[str, Value]) -> d
 def _rows(shown: Mapping[str, Any], count: int, signature: Signature) -> list[Any]:
     """One prediction for each row: the bare value of a single output, else an object by output name."""
     columns = {name: _unstacked(name, value, count) for name, value in shown.items() if name not in signature.constant_outputs}
+    if not columns:
+        raise Invalid(f'{", ".join(shown)} does not vary by row; send "inputs" instead of "instances".', pointer="/outputs")
     if len(columns) == 1:
         return next(iter(columns.values()))
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

@@ -1,8 +1,9 @@
 """Answers a request: route, endpoint, error shape, headers, log line, metrics. Every shell calls this, so they cannot drift."""
 
 import time
+from typing import overload
 
-from app.errors import Problem
+from app.errors import BodyTooLarge, BodyTooSlow, DeadlineExceeded, Problem
 from app.http import problems, routes
 from app.http.message import Request, Response
 from app.http.routes import Services
@@ -21,8 +22,15 @@ class Application:
         """Whether the request is answered here, without FastAPI. What no route takes is: its error needs no framework."""
         return all(route.fast for route in routes.matching(request.path))
 
-    def handle(self, request: Request) -> Response:
-        """Answer a request. Nothing is raised: every failure becomes a response in the one error shape."""
+    @overload
+    def handle(self, request: Request) -> Response: ...
+    @overload
+    def handle(self, request: Request, *, patient: bool) -> Response | None: ...
+    def handle(self, request: Request, *, patient: bool = True) -> Response | None:
+        """Answer a request. Nothing is raised: every failure becomes a response in the one error shape.
+
+        :param patient: False: a deadline that came is None rather than an answer, and nothing is logged.
+        """
         started = time.perf_counter()
         report = Report()
         failure: BaseException | None = None
@@ -33,6 +41,8 @@ class Application:
             if request.check_response is not None:
                 request.check_response(response)
         except Problem as problem:
+            if not patient and isinstance(problem, DeadlineExceeded):
+                return None
             response = problems.render(problem, request)
             code = problem.code
             failure = (problem.__cause__ or problem) if problem.status >= 500 and problem.status not in {503, 504} else None
@@ -41,7 +51,8 @@ class Application:
             code, failure = "internal-error", error
         self._finish(request, response, report, seconds=time.perf_counter() - started, code=code, failure=failure)
         if request.method == "HEAD":
-            response.body = b""
+            # RFC 9110, section 9.3.2: the headers are those of GET
+            response.headers["Content-Length"], response.body = str(len(response.body)), b""
         return response
 
     def refuse(self, problem: Problem, request: Request) -> Response:
@@ -57,6 +68,9 @@ class Application:
         cold = self._observer.take_cold_start()
         headers = response.headers
         headers["X-Request-Id"] = request.id
+        if response.status in {BodyTooSlow.status, BodyTooLarge.status}:
+            # The rest of the body was not read, so the connection cannot be used again.
+            headers["Connection"] = "close"
         if report.model:
             headers["X-Model-Name"], headers["X-Model-Version"] = report.model, report.version
             headers["X-Model-Digest"] = report.digest

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from app.errors import BodyTooLarge, Problem, Unreadable
+from app.errors import BodyTooSlow, Problem, Unreadable
 from app.http.application import Application
 from app.http.message import Request, Response
 
@@ -17,6 +17,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 # Under this many bytes, and for a model that lately ran quicker than this, a hop to a thread costs more than it gives.
 _INLINE_BYTES = 16 * 1024
 _INLINE_SECONDS = 0.002
+_PATIENCE_SECONDS = 0.02
 
 
 class Runner:
@@ -27,33 +28,44 @@ class Runner:
         self.application = application
         self._always_inline = always_inline
         self._timeout_s = timeout_s
-        self._threads = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1), thread_name_prefix="predict")
-        # path → how long its requests take of late, in seconds
-        self._lately: dict[str, float] = {}
+        self._threads = ThreadPoolExecutor(max_workers=max(4, 2 * (os.cpu_count() or 1)), thread_name_prefix="predict")
+        # path → how long its requests take of late, in seconds; only paths that were answered 200 are kept
+        self._lately: dict[str, float] = {"/health/live": 0.0, "/": 0.0}
 
     async def answer(self, request: Request, body: AsyncIterator[bytes]) -> Response:
         """Read the body, then answer."""
         try:
-            request.body = await self._read(request, body)
+            request.body = await asyncio.wait_for(self._read(request, body), self._timeout_s)
+        except TimeoutError:
+            return self.application.refuse(BodyTooSlow(f"The body did not arrive within {self._timeout_s} s."), request)
         except Problem as problem:
             return self.application.refuse(problem, request)
         if request.deadline is None:
             request.deadline = time.monotonic() + self._timeout_s
+        if self._always_inline:
+            return self.application.handle(request)
         started = time.perf_counter()
-        if self._holds_up(request):
+        response = self._try_inline(request)
+        if response is None:
             response = await asyncio.get_running_loop().run_in_executor(self._threads, self.application.handle, request)
-        else:
-            response = self.application.handle(request)
         if response.status == 200:
             before = self._lately.get(request.path, 0.0)
             self._lately[request.path] = before * 0.8 + (time.perf_counter() - started) * 0.2
         return response
 
-    def _holds_up(self, request: Request) -> bool:
-        """Whether answering would keep the event loop from other requests for long."""
-        if self._always_inline or request.method != "POST":
-            return False
-        return len(request.body) > _INLINE_BYTES or self._lately.get(request.path, 1.0) > _INLINE_SECONDS
+    def _try_inline(self, request: Request) -> Response | None:
+        """The answer, if it is expected to be quick and is; None where it belongs into a thread.
+
+        Whether a run is quick can depend on its values, so it is given a few milliseconds and ended after that.
+        """
+        if len(request.body) > _INLINE_BYTES or self._lately.get(request.path, 1.0) > _INLINE_SECONDS:
+            return None
+        deadline, request.deadline = request.deadline, time.monotonic() + _PATIENCE_SECONDS
+        response = self.application.handle(request, patient=False)
+        request.deadline = deadline
+        if response is None:
+            self._lately[request.path] = 1.0
+        return response
 
     async def _read(self, request: Request, body: AsyncIterator[bytes]) -> bytes:
         length = request.headers.get("content-length", "")
@@ -86,12 +98,11 @@ class AsgiApp:
         if not (self._fast_lane and self._runner.application.is_fast(request)):
             await self._fastapi()(scope, receive, send)
             return
-        response = await self._runner.answer(request, _body(receive))
-        headers = [(b"content-type", response.content_type.encode()), (b"content-length", str(len(response.body)).encode())]
+        response = await self._runner.answer(request, body_of(receive))
+        headers = [(b"content-type", response.content_type.encode())]
         headers += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in response.headers.items()]
-        if response.status == BodyTooLarge.status:
-            # The rest of the body was not read, so the connection cannot be used again.
-            headers.append((b"connection", b"close"))
+        if "Content-Length" not in response.headers:
+            headers.append((b"content-length", str(len(response.body)).encode()))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
 
@@ -111,7 +122,11 @@ def request_of(scope: Scope) -> Request:
     return request
 
 
-async def _body(receive: Receive) -> AsyncIterator[bytes]:
+async def body_of(receive: Receive) -> AsyncIterator[bytes]:
+    """The body's pieces as they arrive.
+
+    :raises Unreadable: when the connection ends before the body does.
+    """
     more = True
     while more:
         message = await receive()

@@ -1,5 +1,6 @@
 """The FastAPI shell: the route table as a FastAPI app, with its OpenAPI document and a documentation page without other hosts."""
 
+import asyncio
 import importlib.resources
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -11,7 +12,7 @@ from starlette.exceptions import HTTPException
 import app
 from app.errors import NotFound
 from app.http import openapi
-from app.http.asgi import Runner, request_of
+from app.http.asgi import Runner, body_of, request_of
 from app.http.message import Response
 from app.http.routes import ROUTES
 
@@ -38,7 +39,7 @@ def create(runner: Runner) -> fastapi.FastAPI:
     )
 
     async def endpoint(request: fastapi.Request) -> fastapi.Response:
-        return _starlette(await runner.answer(request_of(request.scope), request.stream()))
+        return _starlette(await runner.answer(request_of(request.scope), body_of(request.receive)))
 
     for route in ROUTES:
         if route.endpoint is None:
@@ -75,8 +76,9 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 def _add_pages(api: fastapi.FastAPI, runner: Runner) -> None:
     async def document() -> fastapi.Response:
-        plain = api.openapi()
-        return fastapi.responses.JSONResponse(openapi.add_models(plain, runner.application.services.repository))
+        # In a thread, because it loads the models that were not asked for yet.
+        described = await asyncio.to_thread(openapi.add_models, api.openapi(), runner.application.services.repository)
+        return fastapi.responses.JSONResponse(described)
 
     async def docs() -> fastapi.Response:
         # Relative addresses, for the same reason.
@@ -96,7 +98,7 @@ def _add_pages(api: fastapi.FastAPI, runner: Runner) -> None:
         return fastapi.Response(content, media_type=_ASSETS[asset], headers={"Cache-Control": "public, max-age=86400"})
 
     for path, page in (("/openapi.json", document), ("/docs", docs), ("/docs/{asset}", asset)):
-        api.add_api_route(path, page, methods=["GET"], include_in_schema=False)
+        api.add_api_route(path, page, methods=["GET", "HEAD"], include_in_schema=False)
 
 
 def _starlette(response: Response) -> fastapi.Response:

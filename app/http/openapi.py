@@ -35,7 +35,8 @@ def add_models(document: dict[str, Any], repository: Repository) -> dict[str, An
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = PROBLEM_SCHEMA
     for loaded in _loaded(repository):
-        name = _component(loaded.name)
+        # A model's name is a valid component name: letters, digits, dots, dashes, underscores.
+        name = loaded.name
         schemas[f"{name}Request"], schemas[f"{name}Response"] = _request(loaded), _response(loaded)
         example = example_body(loaded.signature, loaded.manifest.examples[0].inputs if loaded.manifest.examples else None)
         paths = [f"/models/{loaded.name}/predict"] + (["/predict"] if loaded.name == repository.default_model else [])
@@ -45,7 +46,7 @@ def add_models(document: dict[str, Any], repository: Repository) -> dict[str, An
                 "summary": f"Predict with {loaded.manifest.title or loaded.name}",
                 "description": loaded.manifest.description,
                 "operationId": f"predict_{name}" if path != "/predict" else "predict",
-                "requestBody": _content(f"{name}Request", example=example),
+                "requestBody": {"required": True} | _content(f"{name}Request", example),
                 "responses": {"200": {"description": "The prediction"} | _content(f"{name}Response"), "default": ERROR_RESPONSE},
             }
             document["paths"][path] = document["paths"].get(path, {}) | {"post": operation}
@@ -61,16 +62,8 @@ def _loaded(repository: Repository) -> Iterator[Loaded]:
 
 
 def _content(schema: str, example: Any = None) -> dict[str, Any]:
-    media: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
-    return (
-        {"required": True, "content": {"application/json": media | {"example": example}}}
-        if example
-        else {"content": {"application/json": media}}
-    )
-
-
-def _component(name: str) -> str:
-    return "".join(part if part.isalnum() or part == "_" else "_" for part in name)
+    media = {"schema": {"$ref": f"#/components/schemas/{schema}"}} | ({"example": example} if example else {})
+    return {"content": {"application/json": media}}
 
 
 def _request(loaded: Loaded) -> dict[str, Any]:
@@ -78,7 +71,7 @@ def _request(loaded: Loaded) -> dict[str, Any]:
     tensors = {spec.name: _tensor(spec) for spec in signature.inputs}
     required = [spec.name for spec in signature.inputs if not spec.optional]
     by_name = {"type": "object", "properties": tensors, "required": required, "additionalProperties": False}
-    inputs: dict[str, Any] = {"oneOf": [by_name, tensors[signature.inputs[0].name]]} if len(tensors) == 1 else by_name
+    inputs: dict[str, Any] = {"anyOf": [by_name, tensors[signature.inputs[0].name]]} if len(tensors) == 1 else by_name
     common = {
         "outputs": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(signature.output_by_name)}},
         "parameters": {

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.errors import ModelRefused, Problem
+from app.errors import ModelRefused, Problem, WrongShape
 from app.inference import integrity
 from app.inference.external_data import external_files
 from app.inference.hashing import Hasher, identity_of
@@ -121,9 +121,17 @@ def warm_up(session: Session, manifest: Manifest) -> None:
 
 
 def sample_inputs(signature: Signature, manifest: Manifest) -> dict[str, Value]:
-    """Inputs that fit the signature: the manifest's first example, else zeros with every free dimension 1."""
+    """Inputs that fit the signature: the manifest's first example, else zeros with every free dimension 1.
+
+    :raises ModelRefused: when the example does not fit.
+    """
     example = manifest.examples[0].inputs if manifest.examples else {}
-    return {spec.name: _sample(spec, example.get(spec.name)) for spec in signature.inputs}
+    inputs = {spec.name: _sample(spec, example.get(spec.name)) for spec in signature.inputs}
+    try:
+        signature.check_shapes(inputs, dict.fromkeys(inputs, ""))
+    except WrongShape as error:
+        raise ModelRefused(f"model.toml: the first of 'examples' does not fit the graph: {error}") from error
+    return inputs
 
 
 def _sample(spec: TensorSpec, example: object) -> Value:

@@ -17,7 +17,8 @@ _BFLOAT16 = 16  # TensorProto.DataType, onnx.proto
 _watchdog = Watchdog()
 # A process that came by the module another way (a test) may have imported it with telemetry on; this switches the rest off.
 ort.disable_telemetry_events()
-ort.set_default_logger_severity(3)
+_FATAL = 4
+ort.set_default_logger_severity(_FATAL)
 
 
 def options(*, intra_op_threads: int, optimize: bool) -> ort.SessionOptions:
@@ -35,7 +36,8 @@ def options(*, intra_op_threads: int, optimize: bool) -> ort.SessionOptions:
     chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")
     chosen.add_session_config_entry("session.inter_op.allow_spinning", "0")
     chosen.enable_cpu_mem_arena = True
-    chosen.log_severity_level = 3
+    # Its log would repeat values of a request on standard error; what goes wrong is raised as well.
+    chosen.log_severity_level = _FATAL
     level = ort.GraphOptimizationLevel
     chosen.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     return chosen
@@ -85,16 +87,17 @@ class Session:
         answers = [
             self._run_once({name: cast(Array, value)[i : i + 1] for name, value in inputs.items()}, outputs, deadline) for i in range(rows)
         ]
-        return {name: np.concatenate([cast(Array, answer[name]) for answer in answers]) for name in outputs}
+        return {name: _joined(name, [cast(Array, answer[name]) for answer in answers]) for name in outputs}
 
     def _run_once(self, inputs: Mapping[str, Value], outputs: Sequence[str], deadline: float | None) -> dict[str, Value]:
         fetches = list(dict.fromkeys(self._map_of_labels.get(name, name) for name in outputs))
-        run_options = None
+        run_options: Any = None
         ticket = 0
         if deadline is not None:
             if time.monotonic() >= deadline:
                 raise _too_late()
             run_options = ort.RunOptions()
+            run_options.log_severity_level = _FATAL
             ticket = _watchdog.watch(run_options, deadline)
         try:
             if self._bfloat16:
@@ -106,7 +109,8 @@ class Session:
                 raise _too_late() from error
             if "INVALID_ARGUMENT" in str(error):
                 raise InputRefusedByModel(f"The model refuses this input: {_reason(error)}") from error
-            raise RunFailed("The model's run failed; the log has the reason under this request's id.") from error
+            node = _failed_node(error)
+            raise RunFailed(f"The model's run failed{node}; the log has the reason under this request's id.") from error
         finally:
             if run_options is not None:
                 _watchdog.release(ticket)
@@ -150,6 +154,21 @@ def _from_ort_value(value: ort.OrtValue) -> Value:
 
     raw = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
     return bfloat16_values(np.frombuffer(raw, np.uint16)).reshape(value.shape())
+
+
+def _failed_node(error: Exception) -> str:
+    """Which operator failed, if ONNX Runtime says: enough to find it in the graph, and nothing of the request."""
+    words = str(error).partition("while running ")[2].split()
+    return f" in a node {words[0]}" if words and words[0].isalnum() else ""
+
+
+def _joined(name: str, parts: list[Array]) -> Array:
+    try:
+        return np.concatenate(parts)
+    except ValueError as error:
+        raise InputRefusedByModel(
+            f"The graph takes one row at a time, and output '{name}' has another shape for each of these rows; send them one by one."
+        ) from error
 
 
 def _no_rows(spec: TensorSpec) -> tuple[int, ...]:

@@ -55,7 +55,10 @@ def read(inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], manifest: Manife
         output_specs.append(TensorSpec(labels_name, found.keys, ("classes",)))
     loops = _batch_is_fixed_at_one(input_specs, outputs)
     if loops:
-        input_specs, output_specs = tuple(map(_with_batch, input_specs)), list(map(_with_batch, output_specs))
+        taken_dims = {d for spec in (*input_specs, *output_specs) for d in spec.shape or ()}
+        rows = next(name for name in ("batch", "rows", "looped_rows") if name not in taken_dims)
+        # To callers a batch that is looped over is a batch like any other.
+        input_specs, output_specs = tuple(_with_rows(spec, rows) for spec in input_specs), [_with_rows(s, rows) for s in output_specs]
     signature = Signature(
         input_specs,
         tuple(output_specs),
@@ -113,9 +116,8 @@ def _batch_is_fixed_at_one(inputs: tuple[TensorSpec, ...], outputs: Sequence[Nod
     )
 
 
-def _with_batch(spec: TensorSpec) -> TensorSpec:
-    """To callers a batch that is looped over is a batch like any other."""
-    return spec._replace(shape=("batch", *(spec.shape or ())[1:]))
+def _with_rows(spec: TensorSpec, rows: str) -> TensorSpec:
+    return spec._replace(shape=(rows, *(spec.shape or ())[1:]))
 
 
 def _check_manifest(signature: Signature, manifest: Manifest) -> None:

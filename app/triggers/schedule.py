@@ -10,7 +10,7 @@ def is_ping(event: Any) -> bool:
     if not isinstance(event, dict):
         return False
     scheduled = event.get("source") == "aws.events" and event.get("detail-type") == "Scheduled Event" and "requestContext" not in event
-    return event == {"warmup": True} or scheduled
+    return scheduled or (len(event) == 1 and event.get("warmup") is True)
 
 
 def answer(event: Any, context: Any) -> dict[str, bool]:  # noqa: ARG001 - the signature of every trigger

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from onnx import TensorProto as T
 
 from tests import graphs
 from tests.shells import ROOT, free_port
@@ -45,7 +46,7 @@ def test_predict_from_a_file(models: Path, tmp_path: Path) -> None:
     ("arguments", "stdin", "code", "says"),
     [
         (["predict"], b"{", 1, "not valid JSON"),
-        (["predict"], b'{"inputs": [[1]]}', 1, "(at /inputs/X)"),
+        (["predict"], b'{"inputs": [[1]]}', 1, "(at /inputs)"),
         (["predict", "--model", "ghost"], b"{}", 1, "the models are"),
         (["predict", "nowhere.json"], b"", 1, "'nowhere.json' cannot be read"),
         (["predikt"], b"", 2, "invalid choice"),
@@ -137,8 +138,9 @@ def test_serve_says_when_the_port_is_taken(models: Path) -> None:
         first_lines(running, 3)
         ended = command("serve", models=models, PORT=str(port))
         assert 1 == ended.returncode
-        assert re.search(rf"nothing can listen on 127.0.0.1:{port}.*Set another: PORT=", ended.stderr.decode())
-        assert b"Traceback" not in ended.stderr
+        assert re.fullmatch(
+            rf"onnx-lambda serve: nothing can listen on 127.0.0.1:{port} \(.*in use\); .*PORT=8001\.\n", ended.stderr.decode()
+        )
     finally:
         running.kill()
         running.communicate()
@@ -158,6 +160,63 @@ def test_serve_without_a_loadable_default_still_serves(tmp_path: Path) -> None:
         assert isinstance(ready.json()["error"], str)
         assert 503 == httpx.post(f"{url}/predict", json={"inputs": [1]}).status_code
         assert 200 == httpx.get(f"{url}/health/live").status_code
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def test_serve_says_when_the_host_is_not_here(models: Path) -> None:
+    """An address that is not this machine's is said, with the setting that names it."""
+    ended = command("serve", models=models, HOST="192.0.2.1")
+
+    assert 1 == ended.returncode
+    assert b"nothing can listen on 192.0.2.1:8000" in ended.stderr
+    assert b"HOST" in ended.stderr
+
+
+def test_serve_starts_with_one_broken_model_and_no_default(tmp_path: Path) -> None:
+    """A broken model among several keeps nothing else from serving; the greeting shows one that works."""
+    graphs.put(tmp_path, "a-broken", b"no model")
+    graphs.put(tmp_path, "b-good", graphs.identity(T.FLOAT))
+    port = free_port()
+    running = serve(tmp_path, port)
+    try:
+        lines = "".join(first_lines(running, 4))
+        assert "a-broken" in lines
+        assert "/models/b-good/predict" in lines
+        assert 200 == httpx.post(f"http://127.0.0.1:{port}/models/b-good/predict", json={"inputs": [1]}).status_code
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def test_misplaced_models_are_told(tmp_path: Path) -> None:
+    """An .onnx file where no model is looked for is named, with the place where it belongs."""
+    graphs.put(tmp_path, "good", graphs.identity(T.FLOAT))
+    for place in ("model.onnx", "mine/model.onnx", "with space/1/model.onnx", "good/1/other.onnx"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(b"")
+    running = serve(tmp_path, free_port())
+    try:
+        lines = "".join(first_lines(running, 5))
+        for place in ("model.onnx", "mine/model.onnx", "with space/1/model.onnx", "good/1/other.onnx"):
+            assert f" {place} is not served" in lines
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def test_a_long_example_is_not_printed(tmp_path: Path) -> None:
+    """For a model whose example nobody would read, the greeting shows how to ask what it takes; its page has no example."""
+    graphs.put(tmp_path, "image", graphs.identity(T.FLOAT, ["n", 3, 224, 224]))
+    port = free_port()
+    running = serve(tmp_path, port)
+    try:
+        lines = first_lines(running, 3)
+        assert max(map(len, lines)) < 200
+        assert "/models/image" in lines[2]
+        assert httpx.get(f"http://127.0.0.1:{port}/models/image").json()["example"] is None
+        assert len(httpx.get(f"http://127.0.0.1:{port}/openapi.json").content) < 50_000
     finally:
         running.kill()
         running.communicate()

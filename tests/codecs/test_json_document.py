@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from app.codecs import json_document, json_tensor, number_array, predict_json
 from app.codecs.call import ModelTag
 from app.codecs.json_output import dumps, jsonable
 from app.codecs.number_array import NumberArray
-from app.errors import Invalid, Problem, Unreadable
+from app.errors import Invalid, OutOfRange, Problem, Unreadable
 from app.tensors import BY_NAME, DATATYPES, Signature, TensorSpec, bfloat16_bits, bfloat16_values
 
 TAG = ModelTag("m", "1", "sha256:0")
@@ -195,3 +196,75 @@ def test_offsets_are_those_of_the_body(wrong: bytes, at: int) -> None:
 
     with pytest.raises(Problem, match=rf"at byte {len(head) + at}\b"):
         predict_json.decode(head + wrong + b"]}", Signature((spec,), (spec,)))
+
+
+@pytest.mark.parametrize("unit", ['\\\\"', "\\\\\\\\", '\\\\\\\\\\\\"', '"a",'])
+def test_escapes_take_time_in_proportion(unit: str) -> None:
+    """A string of a million escaped quotes or backslashes is read at once: eight times the text takes about eight times as long."""
+
+    def seconds(count: int) -> float:
+        body = ('{"inputs": ["' + unit * count + '"]}').encode()
+        best = math.inf
+        for _ in range(3):
+            started = time.perf_counter()
+            with contextlib.suppress(Unreadable, Invalid):
+                json_document.loads(body)
+            best = min(best, time.perf_counter() - started)
+        return best
+
+    # A quadratic scan would take 64 times as long; the ratio is taken in one run, with room for noise.
+    assert seconds(160_000) < 30 * seconds(20_000) + 0.05
+
+
+@pytest.mark.parametrize("big", [10**20, -(10**20), 2**64])
+def test_integers_over_64_bits(big: int) -> None:
+    """An integer over 64 bits is a float to a float model and out of range to an integer one, in a body of any size."""
+    body = json.dumps({"inputs": [1] * 3000 + [big]}).encode()
+    floats, integers = TensorSpec("x", BY_NAME["FP64"], None), TensorSpec("x", BY_NAME["UINT64"], None)
+
+    (found,) = predict_json.decode(body, Signature((floats,), (floats,))).inputs.values()
+    assert float(big) == found[-1]  # type: ignore[index]
+    with pytest.raises(OutOfRange):
+        predict_json.decode(body, Signature((integers,), (integers,)))
+
+
+def test_overflow_is_not_the_infinity_that_a_model_may_allow() -> None:
+    """1e400 is out of range, also for a model that allows infinity."""
+    spec = TensorSpec("x", BY_NAME["FP64"], None)
+
+    with pytest.raises(OutOfRange, match="1e400"):
+        predict_json.decode(b'{"inputs": [1e400]}', Signature((spec,), (spec,), nan_input="allow"))
+
+
+def test_the_overflowing_number_is_blamed() -> None:
+    """65519 rounds down to the largest float16 and is taken; beside it 65520 is refused, by its own place."""
+    spec = TensorSpec("x", BY_NAME["FP16"], None)
+
+    with pytest.raises(OutOfRange) as raised:
+        predict_json.decode(b'{"inputs": [65519, 65520]}', Signature((spec,), (spec,)))
+    assert "/inputs/1" == raised.value.pointer
+
+
+def test_an_array_among_strings_is_an_array() -> None:
+    """A long array of numbers among strings is told as an array, whatever it was read into."""
+    spec = TensorSpec("x", BY_NAME["BYTES"], None)
+
+    with pytest.raises(Problem, match="stands an array where"):
+        predict_json.decode(json.dumps({"inputs": ["a", [1.5] * 4000, "b"]}).encode(), Signature((spec,), (spec,)))
+
+
+def test_pointers_are_places_of_the_body() -> None:
+    """Names are escaped, rows and bare tensors have no name in their pointer."""
+    spec = TensorSpec("serving/x:0", BY_NAME["FP32"], ("n", 2))
+    signature = Signature((spec,), (spec,))
+    for body, pointer in (
+        ({"instances": [[1, 2, 3]]}, "/instances"),
+        ({"inputs": [[1, 2, 3]]}, "/inputs"),
+        ({"inputs": [["a", 2]]}, "/inputs/0/0"),
+        ({"inputs": {"serving/x:0": [[1, 2, 3]]}}, "/inputs/serving~1x:0"),
+        ({"inputs": {"serving/x:0": [[1, "a"]]}}, "/inputs/serving~1x:0/0/1"),
+        ({"instances": [{"serving/x:0": ["a", 1]}]}, "/instances/0/serving~1x:0/0"),
+    ):
+        with pytest.raises(Problem) as raised:
+            predict_json.decode(json.dumps(body).encode(), signature)
+        assert pointer == raised.value.pointer, body

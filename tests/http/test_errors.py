@@ -1,5 +1,6 @@
 """What is wrong is said: what, where, what was expected, what to do; in the one error shape, through every shell."""
 
+import gzip
 import json
 
 import httpx
@@ -51,6 +52,13 @@ def test_nesting_within_the_limit_is_read(http: httpx.Client) -> None:
     """64 levels are read, and refused for their shape alone; brackets inside strings do not count."""
     check_problem(post(http, b'{"inputs": ' + b"[" * 63 + b"]" * 63 + b"}"), 422, "wrong-shape")
     assert 200 == post(http, {"inputs": [ROW], "id": "[" * 200}).status_code
+
+
+def test_encoded_body(http: httpx.Client) -> None:
+    """A compressed body is a 415 that names the encoding, not a broken JSON text."""
+    answer = http.post("/predict", content=gzip.compress(b"{}"), headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
+
+    assert "gzip" in check_problem(answer, 415, "unsupported-content-type")["detail"]
 
 
 @pytest.mark.parametrize("content_type", ["text/csv", "application/x-protobuf", "multipart/form-data; boundary=x", "image/png"])
@@ -162,6 +170,7 @@ def test_wrong_method(http: httpx.Client, method: str, path: str, allow: str) ->
         ),
         ({"inputs": [ROW], "outputs": ["nope"]}, "unknown-output", "/outputs/0", "output_label"),
         ({"inputs": [ROW], "outputs": []}, "invalid-request", "/outputs", "array of output names"),
+        ({"instances": [ROW], "outputs": ["output_probability_labels"]}, "invalid-request", "/outputs", "does not vary by row"),
         ({"inputs": [ROW], "outputs": ["output_label", "output_label"]}, "invalid-request", "/outputs/1", "already exists"),
         ({"inputs": [ROW], "parameters": {"top_k": 0}}, "invalid-request", "/parameters/top_k", "whole number"),
         ({"inputs": [ROW], "parameters": {"top_k": True}}, "invalid-request", "/parameters/top_k", "whole number"),
@@ -212,7 +221,7 @@ def test_strict_numbers(http: httpx.Client, model: str, value: object, code: str
     )
 
     assert "[1]" in problem["detail"]
-    assert "/inputs/x/1" == problem["pointer"]
+    assert "/inputs/1" == problem["pointer"]
 
 
 def test_symbolic_dimension_is_bound_once(http: httpx.Client) -> None:

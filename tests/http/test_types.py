@@ -88,6 +88,14 @@ def test_batch_fixed_at_one(http: httpx.Client) -> None:
     assert "native" == http.get("/models/iris").json()["batch"]["kind"]
 
 
+def test_looped_rows_of_unequal_answers(http: httpx.Client) -> None:
+    """Rows whose answers cannot be put together are refused with what to do, not failed."""
+    assert [[0, 2]] == run(http, "looped-nonzero", [[1, 0, 1, 0]])["where"]
+    answer = http.post("/models/looped-nonzero/predict", json={"inputs": [[1, 0, 1, 0], [1, 0, 0, 0]]})
+    assert (422, "input-refused-by-model") == (answer.status_code, answer.json()["code"])
+    assert "one by one" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("layout", ["flat-rows", "deep"])
 def test_large_tensors_take_the_quick_way_to_the_same_numbers(http: httpx.Client, layout: str) -> None:
     """A large body's numbers, read straight into a buffer, are those that were sent."""
@@ -105,7 +113,7 @@ def test_large_tensors_are_refused_as_precisely_as_small_ones(http: httpx.Client
     for bad, code in ((None, "wrong-datatype"), ("x", "wrong-datatype"), (1e39, "out-of-range"), (True, "wrong-datatype")):
         rows[2_345][1] = bad
         problem = http.post("/predict", json={"inputs": rows}).json()
-        assert (code, "/inputs/X/2345/1") == (problem["code"], problem["pointer"]), problem
+        assert (code, "/inputs/2345/1") == (problem["code"], problem["pointer"]), problem
     rows[2_345] = [1.0]
     problem = http.post("/predict", json={"inputs": rows}).json()
-    assert ("wrong-shape", "/inputs/X/2345") == (problem["code"], problem["pointer"])
+    assert ("wrong-shape", "/inputs/2345") == (problem["code"], problem["pointer"])

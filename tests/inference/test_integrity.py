@@ -1,16 +1,21 @@
 """A model is served from the very bytes that were checked, or not at all."""
 
+import contextlib
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto as T
 
 from app.cli import main
-from app.errors import ModelNotReady
+from app.errors import ModelNotReady, ModelRefused
+from app.inference.external_data import external_files
 from app.inference.repository import Repository
 from tests import graphs
 from tests.shells import ROOT, copy_models
@@ -210,3 +215,97 @@ def test_broken_model_fails_the_build(tmp_path: Path, monkeypatch: pytest.Monkey
 
     assert 1 == build(folder, monkeypatch)
     assert "broken/1" in capsys.readouterr().err
+
+
+def test_a_failed_build_leaves_everything_as_it_was(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that fails touches neither the lock nor the prepared graphs of the last good one, and leaves nothing behind."""
+    before = {path: path.read_bytes() for path in built.rglob("*") if path.is_file()}
+    graphs.put(built, "broken", b"no model")
+    assert 1 == build(built, monkeypatch)
+    shutil.rmtree(built / "broken")
+
+    assert before == {path: path.read_bytes() for path in built.rglob("*") if path.is_file()}
+
+
+def test_building_without_originals_is_refused(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After --only-prepared a second build is refused, and what is there keeps serving."""
+    assert 0 == build(built, monkeypatch, "--only-prepared")
+    assert 1 == build(built, monkeypatch)
+
+    assert "large" == open_at(built).get("large").name
+
+
+def test_only_prepared_deletes_external_data_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """External data of an original goes with it."""
+    graphs.with_external_data(tmp_path / "m" / "1", "weights.bin")
+    digest = open_at(tmp_path).get().digest
+    assert 0 == build(tmp_path, monkeypatch, "--only-prepared")
+
+    assert ["model.prepared.onnx"] == [path.name for path in (tmp_path / "m/1").iterdir()]
+    assert digest == open_at(tmp_path).get().digest
+
+
+def test_stray_files_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note beside the graph, or a stray graph beside the versions, is neither part of the digest nor in the way of a build."""
+    folder = copy_models(tmp_path / "models")
+    digest = open_at(folder).get("iris").digest
+    (folder / "iris/1/notes.txt").write_text("x")
+    shutil.copy(folder / "iris/1/model.onnx", folder / "iris/model.onnx")
+    assert 0 == build(folder, monkeypatch)
+
+    assert digest == open_at(folder).get("iris").digest
+
+
+@pytest.mark.parametrize("word", ["location", "allocation"])
+def test_the_word_location_is_no_external_data(tmp_path: Path, word: str) -> None:
+    """An input, a node or a metadata entry called location is no file."""
+    content = graphs.model(
+        [graphs.node("Identity", [word], ["y"])], [graphs.tensor(word, T.FLOAT, ["n"])], [graphs.tensor("y", T.FLOAT, ["n"])]
+    )
+    made = onnx.load_from_string(content)
+    entry = made.metadata_props.add()
+    entry.key, entry.value = "location", "Berlin"
+    graphs.put(tmp_path, "m", made.SerializeToString())
+
+    assert word == open_at(tmp_path).get().signature.inputs[0].name
+
+
+@pytest.mark.parametrize("place", ["subgraph", "attribute", "sparse", "function"])
+def test_external_data_is_found_wherever_it_hides(tmp_path: Path, place: str) -> None:
+    """External data in a subgraph, a node's attribute, a sparse tensor or a function is refused like any other."""
+    evil = onnx.TensorProto(name="w", data_type=T.FLOAT, dims=[4], data_location=T.EXTERNAL)
+    evil.external_data.add(key="location", value="../../outside.bin")
+    made = onnx.load_from_string(graphs.identity(T.FLOAT))
+    node = made.graph.node.add(op_type="Constant", output=["c"])
+    if place == "subgraph":
+        node.attribute.add(name="g", type=onnx.AttributeProto.GRAPH).g.initializer.append(evil)
+    elif place == "attribute":
+        node.attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t.CopyFrom(evil)
+    elif place == "sparse":
+        made.graph.sparse_initializer.add().values.CopyFrom(evil)
+    else:
+        made.functions.add(name="f", domain="d").node.add(op_type="Constant").attribute.add(name="value").t.CopyFrom(evil)
+    graphs.put(tmp_path, "m", made.SerializeToString())
+
+    with pytest.raises(ModelNotReady, match="external-data file"):
+        open_at(tmp_path).get()
+
+
+@settings(max_examples=200, deadline=None)
+@given(noise=st.binary(max_size=60), at=st.integers(0, 400), cut=st.integers(0, 400))
+def test_damaged_graphs_are_refused_by_the_walk_or_by_onnx_runtime(noise: bytes, at: int, cut: int) -> None:
+    """Walking any bytes ends with the files they name or with our refusal, never with another exception."""
+    with tempfile.TemporaryDirectory() as folder:
+        graphs.with_external_data(Path(folder), "weights.bin")
+        content = (Path(folder) / "model.onnx").read_bytes()
+        broken = content[:at] + noise + content[at + cut :] + b"location"
+        with contextlib.suppress(ModelRefused):
+            external_files(broken, Path(folder))
+
+
+def test_a_damaged_manifest_of_the_default_model_is_told(built: Path) -> None:
+    """Where the manifest that might name the default cannot be trusted, /predict answers 503 with the reason, not 404."""
+    (built / "iris/model.toml").write_text("default = false\n")
+
+    with pytest.raises(ModelNotReady, match=r"model\.toml"):
+        open_at(built).get()

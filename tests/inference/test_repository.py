@@ -6,6 +6,7 @@ import pytest
 from onnx import TensorProto as T
 
 from app.errors import ModelNotReady, SettingError, UnknownModel, UnknownVersion
+from app.inference import repository as repositories
 from app.inference.repository import Repository, threads_for
 from tests import graphs
 
@@ -93,8 +94,8 @@ def test_preload(tmp_path: Path) -> None:
         repository.preload("a,x")
 
 
-def test_failure_is_kept(tmp_path: Path) -> None:
-    """A model that failed is not tried again at every request, and says the same reason."""
+def test_failure_is_kept_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that failed is not tried again at every request, but after the time that Retry-After says."""
     folder = graphs.put(tmp_path, "bad", b"no model")
     graphs.put(tmp_path, "good", IDENTITY)
     repository = open_at(tmp_path, "good")
@@ -106,6 +107,8 @@ def test_failure_is_kept(tmp_path: Path) -> None:
     with pytest.raises(ModelNotReady):
         repository.get("bad")
     assert "good" == repository.get().name
+    monkeypatch.setattr(repositories, "RETRY_S", 0)
+    assert "bad" == repository.get("bad").name
 
 
 @pytest.mark.parametrize(
@@ -125,6 +128,8 @@ def test_failure_is_kept(tmp_path: Path) -> None:
         ("[image]\nsize = [8, 8]\ninput = 'q'", "'image.input' names 'q'"),
         ("[[examples]]\ntitle = 'x'", "takes a table with 'inputs'"),
         ("[golden]\nfile = '../x'", "'golden.file' takes the name of a file beside model.toml"),
+        ("[[examples]]\ninputs = { x = 1979-05-27 }", "holds a date"),
+        ("[[examples]]\ninputs = { x = [[1.0]] }", "the first of 'examples' does not fit the graph"),
         ("title = ", "is not valid TOML"),
         ("default = 1", "'default' takes true or false"),
         ("[golden]\nrtol = true", "'golden.rtol' takes a number"),

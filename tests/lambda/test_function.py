@@ -1,6 +1,8 @@
 """The function beyond HTTP: direct invokes, pings, deadlines, limits, and what is done once."""
 
 import json
+import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -135,8 +137,6 @@ def test_serve_ends_runs_too(shell: str, models: Path) -> None:
         pytest.skip("Lambda's own deadline is tested above")
     with server(models, fast_lane="fast-lane" in shell, REQUEST_TIMEOUT_S="2") as client:
         started = time.monotonic()
-        import threading
-
         answers: list[httpx.Response] = []
         thread = threading.Thread(target=lambda: answers.append(client.post("/models/slow/predict", json={"inputs": {"times": 10**9}})))
         thread.start()
@@ -259,3 +259,45 @@ def test_unknown_default_model_fails_the_start(models: Path) -> None:
     """A default model that does not exist stops the start."""
     with pytest.raises(SettingError, match="DEFAULT_MODEL is 'ghost'"):
         wire({"MODEL_DIR": str(models), "DEFAULT_MODEL": "ghost"})
+
+
+def test_a_ranking_too_large_is_refused_before_it_is_made(models: Path) -> None:
+    """With top_k too, an answer over the limit is refused before it takes memory."""
+    with in_process(models, fast_lane=True, MAX_RESULT_BYTES="2000") as client:
+        body = {"inputs": [[0.5, 0.5]] * 500, "parameters": {"top_k": 2}}
+        problem = check_problem(client.post("/models/zipmap-strings/predict", json=body), 413, "result-too-large")
+
+    assert "at least 20" in problem["detail"]
+
+
+def test_a_slow_value_on_a_quick_path_does_not_hold_up_the_server(models: Path) -> None:
+    """A path that was quick a hundred times and then gets a value that takes seconds does not keep health checks waiting."""
+    with server(models, fast_lane=True, REQUEST_TIMEOUT_S="4") as client:
+        for _ in range(100):
+            assert 200 == client.post("/models/slow/predict", json={"inputs": {"times": 1}}).status_code
+        slow = threading.Thread(target=lambda: client.post("/models/slow/predict", json={"inputs": {"times": 10**9}}))
+        slow.start()
+        while slow.is_alive():
+            assert 200 == client.get("/health/live", timeout=1.5).status_code
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("fast_lane", [True, False])
+def test_a_body_that_never_ends_is_ended(models: Path, fast_lane: bool) -> None:
+    """A client that announces a body and does not send it gets a 408 after REQUEST_TIMEOUT_S."""
+    with server(models, fast_lane=fast_lane, REQUEST_TIMEOUT_S="1") as client:
+        with socket.create_connection((client.base_url.host, client.base_url.port or 80), 10) as connection:
+            connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+            answer = connection.recv(10_000)
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert 200 == client.post("/predict", json={"inputs": [ROW]}).status_code
+
+
+@pytest.mark.parametrize("fast_lane", [True, False])
+def test_head_has_the_headers_of_get(models: Path, fast_lane: bool) -> None:
+    """HEAD answers the length that GET would have, and no body."""
+    with server(models, fast_lane=fast_lane) as client:
+        for path in ("/models", "/docs", "/openapi.json"):
+            got = client.get(path)
+            head = client.head(path)
+            assert (200, b"", got.headers["content-length"]) == (head.status_code, head.content, head.headers["content-length"])
