@@ -12,7 +12,8 @@ import orjson
 
 from app.errors import ModelRefused, Problem
 from app.inference import manifest as manifests
-from app.inference.integrity import LOCK_NAME, MODEL_FILE, record_of, write_lock
+from app.inference.external_data import external_files
+from app.inference.integrity import LOCK_NAME, MODEL_FILE, PREPARED_FILE, record_of, write_lock
 from app.inference.manifest import Golden, Manifest
 from app.inference.preparation import close, originals, prepare
 from app.inference.repository import Entry, Repository
@@ -49,10 +50,17 @@ def run(arguments: argparse.Namespace) -> int:
         (copy / LOCK_NAME).replace(folder / LOCK_NAME)
     if arguments.only_prepared:
         for entry in entries:
-            for original in originals(folder / entry.name / entry.version):
-                original.unlink()
+            _delete_originals(folder / entry.name / entry.version)
     print(f"wrote {folder / LOCK_NAME}")
     return 0
+
+
+def _delete_originals(version: Path) -> None:
+    # A small graph's external data stays where it was, and the prepared graph reads it there.
+    kept = external_files((version / PREPARED_FILE).read_bytes(), version)
+    for original in originals(version):
+        if original not in kept:
+            original.unlink()
 
 
 def _prepare(folder: Path, copy: Path, entry: Entry) -> list[Path]:

@@ -52,9 +52,8 @@ def _listening(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise SettingError(
-            f"nothing can listen on {host}:{port} ({error.strerror or error}); HOST and PORT say where, as in PORT=8001."
-        ) from error
+        reason = (error.strerror or str(error)).partition(" (")[0]
+        raise SettingError(f"nothing can listen on {host}:{port} ({reason}); HOST and PORT say where, as in PORT=8001.") from error
 
 
 def _greeting(program: Program, port: int) -> list[str]:

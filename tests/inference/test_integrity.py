@@ -236,13 +236,17 @@ def test_building_without_originals_is_refused(built: Path, monkeypatch: pytest.
 
 
 def test_only_prepared_deletes_external_data_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """External data of an original goes with it."""
-    graphs.with_external_data(tmp_path / "m" / "1", "weights.bin")
-    digest = open_at(tmp_path).get().digest
+    """External data of an original goes with it, unless the prepared graph reads it."""
+    graphs.with_external_data(tmp_path / "small" / "1", "weights.bin")
+    graphs.put(tmp_path, "large", large_model())
+    made = onnx.load(tmp_path / "large/1/model.onnx")
+    onnx.save(made, tmp_path / "large/1/model.onnx", save_as_external_data=True, location="large.bin")
+    digests = [open_at(tmp_path).get(name).digest for name in ("small", "large")]
     assert 0 == build(tmp_path, monkeypatch, "--only-prepared")
 
-    assert ["model.prepared.onnx"] == [path.name for path in (tmp_path / "m/1").iterdir()]
-    assert digest == open_at(tmp_path).get().digest
+    assert {"model.prepared.onnx", "weights.bin"} == {path.name for path in (tmp_path / "small/1").iterdir()}
+    assert {"model.prepared.onnx", "model.prepared.data"} == {path.name for path in (tmp_path / "large/1").iterdir()}
+    assert digests == [open_at(tmp_path).get(name).digest for name in ("small", "large")]
 
 
 def test_stray_files_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
