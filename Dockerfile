@@ -44,7 +44,10 @@ RUN standard=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))
       "$standard"/site-packages /usr/lib/python3/dist-packages /usr/share/python-wheels \
       /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/bin/pydoc* /usr/local/bin/2to3* /usr/bin/pip* \
     && find "$standard" -depth -type d \( -name test -o -name tests -o -name 'config-*' \) -exec rm -rf {} + \
-    && python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$standard"
+    && python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$standard" \
+    # Graphs that lower-case text ask for this locale (ONNX's StringNormalizer names it as the default), and slim images
+    # have C.utf8 alone, which does the same to letters.
+    && { [ -e /usr/lib/locale/en_US.utf8 ] || cp -r /usr/lib/locale/C.utf8 /usr/lib/locale/en_US.utf8; }
 COPY --from=build /opt/python /opt/python
 COPY --from=build /var/task /var/task
 COPY --from=build /entrypoint.sh /entrypoint.sh

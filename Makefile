@@ -56,6 +56,9 @@ clean: ## delete everything that was installed or built here
 .venv/runtime: requirements/runtime.lock | .venv/bin/python
 	@echo "Installing what serving needs into .venv (once) ..."
 	@.venv/bin/python $(PIP) -r requirements/runtime.lock
+	@# The command of this checkout, without the build tools that installing it as a package would take.
+	@echo "$(CURDIR)" > "$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/onnx-lambda.pth"
+	@printf '#!/bin/sh\nexec "%s/.venv/bin/python" -m app "$$@"\n' "$(CURDIR)" > .venv/bin/onnx-lambda && chmod +x .venv/bin/onnx-lambda
 	@touch $@
 
 .venv/dev: requirements/dev.lock pyproject.toml | .venv/bin/python

@@ -184,4 +184,6 @@ def _reason(error: Exception) -> str:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     # "[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : …"
     text = text.split(" : ", 3)[-1] if text.startswith("[ONNXRuntimeError]") else text
+    if "construct locale" in text:
+        text += " (this machine lacks the locale: generate it, or export the graph with locale C.UTF-8)"
     return " ".join(word if "/" not in word else word.rsplit("/", 1)[-1] for word in text.split())

@@ -1,12 +1,16 @@
 """The image as a plain HTTP server."""
 
+import json
 import re
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 import yaml
+from onnx import TensorProto
 
+from tests import graphs
 from tests.containers import engine
 from tests.problems import check_problem
 
@@ -86,3 +90,17 @@ def test_compose_file_says_the_same() -> None:
     assert ["/tmp"] == service["tmpfs"]
     assert ["ALL"] == service["cap_drop"]
     assert [] == [key for key in service if key not in {"build", "command", "ports", "read_only", "tmpfs", "cap_drop", "security_opt"}]
+
+
+def test_models_of_your_own(image: str, tmp_path: Path) -> None:
+    """A folder of models mounted over the image's is served: here one that lower-cases text, in the locale that exporters write."""
+    graph = graphs.model(
+        [graphs.node("StringNormalizer", ["x"], ["y"], case_change_action="LOWER", locale="en_US.UTF-8")],
+        [graphs.tensor("x", TensorProto.STRING, ["n"])],
+        [graphs.tensor("y", TensorProto.STRING, ["n"])],
+    )
+    graphs.put(tmp_path, "lower", graph)
+    tmp_path.chmod(0o755)
+    answer = engine.run(image, "predict", flags=("-v", f"{tmp_path}:/var/task/models:ro"), stdin=b'{"inputs": ["GR\xc3\x9cN", "A"]}')
+
+    assert ["grün", "a"] == json.loads(answer.stdout)["outputs"]["y"], answer.stderr
