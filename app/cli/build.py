@@ -13,7 +13,7 @@ import orjson
 from app.errors import ModelRefused, Problem
 from app.inference import manifest as manifests
 from app.inference.external_data import external_files
-from app.inference.integrity import LOCK_NAME, MODEL_FILE, PREPARED_FILE, record_of, write_lock
+from app.inference.integrity import LOCK_NAME, MODEL_FILE, PREPARED_FILE, FileRecord, record_of, write_lock
 from app.inference.manifest import Golden, Manifest
 from app.inference.preparation import close, originals, prepare
 from app.inference.repository import Entry, Repository
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as temporary:
         copy = Path(temporary)
         written = [path for entry in entries for path in _prepare(folder, copy, entry)]
-        write_lock(copy, [record_of(copy, file) for entry in entries for file in _files(copy, entry)])
+        write_lock(copy, [_record(copy, file) for file in sorted({file for entry in entries for file in _files(copy, entry)})])
         _replay(settings._replace(model_dir=temporary), copy)
         for path in written:
             path.replace(folder / path.relative_to(copy))
@@ -85,6 +85,11 @@ def _beside(model: Path, manifest: Manifest) -> list[Path]:
     """What belongs to every version of a model: its manifest and its golden samples."""
     names = (manifests.FILE_NAME, *((manifest.golden.file,) if manifest.golden else ()))
     return [model / name for name in names if (model / name).is_file()]
+
+
+def _record(copy: Path, file: Path) -> FileRecord:
+    record = record_of(copy, file)
+    return record._replace(table=manifests.table_of(file.parent)) if file.name == manifests.FILE_NAME else record
 
 
 def _files(copy: Path, entry: Entry) -> list[Path]:

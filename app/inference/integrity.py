@@ -25,6 +25,8 @@ class FileRecord(NamedTuple):
     path: str
     sha256: str
     size: int
+    # What stands in a model.toml, so that a start need not read TOML
+    table: dict[str, Any] | None = None
 
 
 class VersionFiles:
@@ -66,7 +68,7 @@ def lock_of(repository: Path) -> dict[str, FileRecord] | None:
         raise ModelRefused(f"{LOCK_NAME} cannot be read: {error.strerror}.") from error
     try:
         table = orjson.loads(text)
-        records = [FileRecord(path, entry["sha256"], entry["size"]) for path, entry in table["files"].items()]
+        records = [FileRecord(path, entry["sha256"], entry["size"], entry.get("table")) for path, entry in table["files"].items()]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ModelRefused(f"{LOCK_NAME} cannot be read; write it again with: onnx-lambda build") from error
     return {record.path: record for record in records}
@@ -74,7 +76,9 @@ def lock_of(repository: Path) -> dict[str, FileRecord] | None:
 
 def write_lock(repository: Path, records: Iterable[FileRecord]) -> None:
     """Write the lock, atomically, sorted by path."""
-    files: dict[str, Any] = {r.path: {"sha256": r.sha256, "size": r.size} for r in sorted(records, key=lambda r: r.path)}
+    files: dict[str, Any] = {}
+    for record in sorted(records, key=lambda r: r.path):
+        files[record.path] = {"sha256": record.sha256, "size": record.size} | ({"table": record.table} if record.table else {})
     draft = repository / f".{LOCK_NAME}.{os.getpid()}"
     draft.write_bytes(orjson.dumps({"format": 1, "files": files}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     draft.replace(repository / LOCK_NAME)

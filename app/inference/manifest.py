@@ -1,6 +1,5 @@
 """``models/<name>/model.toml``: what the graph does not say about a model. Every key is optional."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -62,17 +61,38 @@ def read(folder: Path) -> Manifest:
 
     :raises ModelRefused: naming the key that is wrong and what it takes.
     """
-    path = folder / FILE_NAME
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        return of_table(folder.name, table_of(folder))
     except FileNotFoundError:
         return Manifest()
+
+
+def table_of(folder: Path) -> dict[str, Any]:
+    """What stands in ``model.toml``, unchecked.
+
+    :raises ModelRefused: when it is no TOML.
+    :raises FileNotFoundError: when there is none.
+    """
+    # Where there is a lock, the table stands in it, and this import is saved.
+    import tomllib
+
+    try:
+        with (folder / FILE_NAME).open("rb") as file:
+            return tomllib.load(file)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelRefused(f"{folder.name}/{FILE_NAME} is not valid TOML: {error}") from error
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise ModelRefused(f"{folder.name}/{FILE_NAME} cannot be read: {error.strerror}") from error
-    return _Reader(f"{folder.name}/{FILE_NAME}").manifest(table)
+
+
+def of_table(model: str, table: dict[str, Any]) -> Manifest:
+    """The manifest of a table.
+
+    :raises ModelRefused: naming the key that is wrong and what it takes.
+    """
+    return _Reader(f"{model}/{FILE_NAME}").manifest(table)
 
 
 class _Reader:

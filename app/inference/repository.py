@@ -217,6 +217,7 @@ def _manifest(folder: Path, lock: dict[str, FileRecord] | None) -> Manifest | Mo
         file = folder / manifests.FILE_NAME
         if lock is not None and (file.is_file() or f"{folder.name}/{file.name}" in lock):
             check(record_of(folder.parent, file), lock)
+            return manifests.of_table(folder.name, lock[f"{folder.name}/{file.name}"].table or {})
         return manifests.read(folder)
     except ModelRefused as error:
         return error
