@@ -100,8 +100,6 @@ DAMAGE = {
 )
 def test_damaged_files_are_never_served(built: Path, file: str, damage: str) -> None:
     """A missing, truncated, flipped or swapped file keeps its model from serving, with the reason; the others serve."""
-    if (file, damage) == ("iris/model.toml", "missing"):
-        pytest.skip("a model needs no model.toml; see test_missing_manifest")
     DAMAGE[damage](built / file)
     repository = open_at(built)
     name = file.split("/", maxsplit=1)[0]
