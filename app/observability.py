@@ -48,13 +48,20 @@ class Observer:
         found, self._cold_start = self._cold_start, None
         return found
 
+    @property
+    def counts(self) -> bool:
+        """Whether metrics are written."""
+        return self._metrics is not None
+
+    def writes(self, error: BaseException | None) -> bool:
+        """Whether a request's line would be written, so that nothing is put together for none."""
+        return error is not None or self._logger.log_level <= logging.INFO
+
     def request(self, fields: Mapping[str, Any], error: BaseException | None = None) -> None:
         """One line for one request: INFO, or ERROR with the stack trace for a failure of ours.
 
         ``inputs`` and ``outputs`` are tensors by name, and are written as their names, datatypes and shapes.
         """
-        if error is None and self._logger.log_level > logging.INFO:
-            return
         cleaned = {key: self._tensors(value) if key in _TENSOR_FIELDS else _clean(value) for key, value in fields.items()}
         if error is not None:
             self._logger.error("request failed", extra=cleaned, exc_info=error)

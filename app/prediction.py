@@ -39,11 +39,12 @@ class Report:
     outputs: dict[str, Value] = field(default_factory=dict)
     phases: dict[str, float] = field(default_factory=dict)
 
-    def fields(self) -> dict[str, Any]:
-        """For the log line; the tensors are summarised there."""
+    def fields(self, code: str) -> dict[str, Any]:
+        """For the log line; the tensors are summarised there. ``code`` is the error's, or empty."""
+        failed = {"code": code} if code else {}
         if not self.dialect:
-            return {}
-        return {
+            return failed
+        return failed | {
             "model": self.model,
             "version": self.version,
             "digest": self.digest,
@@ -53,6 +54,10 @@ class Report:
             "outputs": self.outputs,
             "timings_ms": {name: round(value * 1000, 3) for name, value in self.phases.items()},
         }
+
+    def dimensions(self, code: str) -> dict[str, str]:
+        """What the metrics are told apart by."""
+        return {"model": self.model or "none"} | ({"code": code} if code else {})
 
     def measures(self, seconds: float, code: str) -> dict[str, tuple[float, str]]:
         """For the metrics: name → (value, unit). ``code`` is the error's, or empty."""

@@ -77,16 +77,16 @@ class Application:
         phases = report.phases | (cold.phases() if cold else {})
         if phases:
             headers["Server-Timing"] = ", ".join(f"{name};dur={value * 1000:.3f}" for name, value in phases.items())
-        fields = {
-            "request_id": request.gateway_id or request.id,
-            "correlation_id": request.id,
-            "method": request.method,
-            "path": request.path,
-            "status": response.status,
-            "duration_ms": round(seconds * 1000, 3),
-            "cold_start": cold is not None,
-        }
-        self._observer.request(fields | report.fields() | ({"code": code} if code else {}), failure)
-        if report.dialect:
-            dimensions = {"model": report.model or "none"} | ({"code": code} if code else {})
-            self._observer.count(report.measures(seconds, code), dimensions, cold)
+        if self._observer.writes(failure):
+            fields = {
+                "request_id": request.gateway_id or request.id,
+                "correlation_id": request.id,
+                "method": request.method,
+                "path": request.path,
+                "status": response.status,
+                "duration_ms": round(seconds * 1000, 3),
+                "cold_start": cold is not None,
+            }
+            self._observer.request(fields | report.fields(code), failure)
+        if report.dialect and self._observer.counts:
+            self._observer.count(report.measures(seconds, code), report.dimensions(code), cold)

@@ -35,7 +35,8 @@ class Runner:
     async def answer(self, request: Request, body: AsyncIterator[bytes]) -> Response:
         """Read the body, then answer."""
         try:
-            request.body = await asyncio.wait_for(self._read(request, body), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                request.body = await self._read(request, body)
         except TimeoutError:
             return self.application.refuse(BodyTooSlow(f"The body did not arrive within {self._timeout_s} s."), request)
         except Problem as problem:

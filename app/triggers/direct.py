@@ -46,11 +46,11 @@ class DirectInvoke:
             answer["retryable"], failure = True, error
         seconds, code = time.perf_counter() - started, str(answer.get("code", ""))
         cold = self._observer.take_cold_start()
-        fields = {"request_id": request_id, "trigger": "direct", "status": answer.get("status", 200)}
-        fields |= {"duration_ms": round(seconds * 1000, 3), "cold_start": cold is not None}
-        self._observer.request(fields | report.fields() | ({"code": code} if code else {}), failure)
-        dimensions = {"model": report.model or "none"} | ({"code": code} if code else {})
-        self._observer.count(report.measures(seconds, code), dimensions, cold)
+        if self._observer.writes(failure):
+            fields = {"request_id": request_id, "trigger": "direct", "status": answer.get("status", 200)}
+            fields |= {"duration_ms": round(seconds * 1000, 3), "cold_start": cold is not None}
+            self._observer.request(fields | report.fields(code), failure)
+        self._observer.count(report.measures(seconds, code), report.dimensions(code), cold)
         return answer
 
     def _predict(self, event: dict[str, Any], context: Any, report: Report) -> dict[str, Any]:
