@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 PIP := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help serve build predict test check test-containers bench lock models image clean
+.PHONY: help serve build test check test-containers bench lock models image clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -45,6 +45,7 @@ lock: .venv/dev ## resolve the newest versions into requirements/*.lock
 	sh requirements/lock.sh .venv-lock/bin/uv
 
 clean: ## delete everything that was installed or built here
+	rm -f models/models.lock models/*/*/model.prepared.onnx models/*/*/model.prepared.data
 	rm -rf .venv .venv-sam .venv-lock .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:

@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TextIO, cast
 
 import numpy as np
 import orjson
@@ -33,20 +33,34 @@ class ColdStart(NamedTuple):
 class Observer:
     """Writes what happened to one request. Nothing of a payload is written, unless ``log_values`` is on."""
 
-    def __init__(self, *, service: str, level: str, namespace: str | None, log_values: bool, cold_start: ColdStart | None = None) -> None:
-        """:param namespace: of the metrics, or None to write none."""
+    def __init__(
+        self,
+        *,
+        service: str,
+        level: str,
+        namespace: str | None,
+        log_values: bool,
+        cold_start: ColdStart | None = None,
+        stream: TextIO | None = None,
+    ) -> None:
+        """:param namespace: of the metrics, or None to write none.
+        :param stream: where log lines go; None is standard output, where Lambda looks.
+        """
         # Without location: it would always name the line below that writes, and costs a look at the stack.
-        self._logger = Logger(service=service, level=level, use_rfc3339=True, location=None, json_serializer=_dumps)
+        self._logger = Logger(service=service, level=level, use_rfc3339=True, location=None, json_serializer=_dumps, stream=stream)
         # One provider for the process, given whole metric sets: making one for each request takes 35 µs.
         self._metrics = AmazonCloudWatchEMFProvider(namespace=namespace, service=service) if namespace else None
         self._service = service
         self._log_values = log_values
-        self._cold_start = cold_start
+        # a list, because taking the last of it is one step, also between threads
+        self._cold_start = [cold_start] if cold_start else []
 
     def take_cold_start(self) -> ColdStart | None:
         """The start's cost, for the first request that asks; None for all others."""
-        found, self._cold_start = self._cold_start, None
-        return found
+        try:
+            return self._cold_start.pop()
+        except IndexError:
+            return None
 
     @property
     def counts(self) -> bool:

@@ -1,15 +1,15 @@
 """The one door to a model: every way in makes a ``PredictionRequest``, every way out reads a ``PredictionResponse``."""
 
 import time
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.codecs import CODECS
 from app.codecs.call import Call, Codec, ModelTag, batch_size
 from app.errors import BodyTooLarge, ResultTooLarge, UnsupportedContentType
 from app.inference.loading import Loaded
 from app.inference.repository import Repository
-from app.tensors import Value
+from app.report import Report
+from app.tensors import Value, elements, largest
 
 
 class PredictionRequest(NamedTuple):
@@ -24,48 +24,6 @@ class PredictionRequest(NamedTuple):
     dialect: str = "predict"
     content_type: str = "application/json"
     deadline: float | None = None
-
-
-@dataclass(slots=True, eq=False, repr=False, match_args=False)
-class Report:
-    """What happened, for headers, logs and metrics. Phases are in seconds; tensors are by name."""
-
-    dialect: str = ""
-    model: str = ""
-    version: str = ""
-    digest: str = ""
-    rows: int = 0
-    inputs: dict[str, Value] = field(default_factory=dict)
-    outputs: dict[str, Value] = field(default_factory=dict)
-    phases: dict[str, float] = field(default_factory=dict)
-
-    def fields(self, code: str) -> dict[str, Any]:
-        """For the log line; the tensors are summarised there. ``code`` is the error's, or empty."""
-        failed = {"code": code} if code else {}
-        if not self.dialect:
-            return failed
-        return failed | {
-            "model": self.model,
-            "version": self.version,
-            "digest": self.digest,
-            "dialect": self.dialect,
-            "batch_size": self.rows,
-            "inputs": self.inputs,
-            "outputs": self.outputs,
-            "timings_ms": {name: round(value * 1000, 3) for name, value in self.phases.items()},
-        }
-
-    def dimensions(self, code: str) -> dict[str, str]:
-        """What the metrics are told apart by."""
-        return {"model": self.model or "none"} | ({"code": code} if code else {})
-
-    def measures(self, seconds: float, code: str) -> dict[str, tuple[float, str]]:
-        """For the metrics: name → (value, unit). ``code`` is the error's, or empty."""
-        found = {"Latency": (seconds * 1000, "Milliseconds")}
-        for name, value in self.phases.items():
-            found[f"{name.capitalize()}Latency"] = (value * 1000, "Milliseconds")
-        rows = float(self.rows)
-        return found | ({"Errors": (1.0, "Count")} if code else {"Predictions": (rows, "Count"), "BatchSize": (rows, "Count")})
 
 
 class PredictionResponse(NamedTuple):
@@ -139,22 +97,16 @@ class Predictor:
         return outputs
 
     def _too_large(self, outputs: dict[str, Value], size: int, *, at_least: bool = False) -> ResultTooLarge:
-        largest = max(outputs, key=lambda name: _elements(outputs[name]))
+        name = largest(outputs)
         return ResultTooLarge(
             f"The result has {'at least ' if at_least else ''}{size} bytes, but at most {self._max_result_bytes} can be answered "
-            f"(MAX_RESULT_BYTES); output '{largest}' is the largest with {_elements(outputs[largest])} values. "
+            f"(MAX_RESULT_BYTES); output '{name}' is the largest with {elements(outputs[name])} values. "
             'Ask for fewer rows, or leave it out with "outputs".'
         )
-
-
-def _elements(value: Value) -> int:
-    if isinstance(value, list):
-        return sum(item.size for item in value)
-    return 0 if value is None else int(value.size)
 
 
 def _least_bytes(value: Value, top_k: int) -> int:
     if top_k and not isinstance(value, list) and value is not None and value.ndim > 1 and value.dtype.kind == "f":
         width = value.shape[-1]
         return 0 if width == 0 else value.size // width * min(top_k, width) * 20
-    return 2 * _elements(value)
+    return 2 * elements(value)

@@ -19,13 +19,13 @@ class Settings(NamedTuple):
     default_model: str = ""
     """Model that `/predict` answers with; empty: the one whose model.toml says `default = true`, else the only one."""
     preload_models: str = "default"
-    """What is loaded at start: `default`, `all`, or names separated by commas; the rest is loaded at its first request."""
+    """What is loaded at start: `default`, `all`, `none`, or names separated by commas; the rest is loaded at its first request."""
     max_body_bytes: int = SERVER_PAYLOAD_BYTES
     """Largest request body in bytes, after decoding (on Lambda the default is 6291456)."""
     max_result_bytes: int = SERVER_PAYLOAD_BYTES
     """Largest answer in bytes (on Lambda the default is 6291456)."""
     http_fast_lane: bool = True
-    """`on`: prediction and health routes are answered without FastAPI; `off`: everything goes through FastAPI."""
+    """`on`: all but `/openapi.json` and `/docs` is answered without FastAPI; `off`: everything goes through FastAPI."""
     base_path: str = ""
     """Path prefix that a custom domain puts before every route, such as `/ml`."""
     log_level: str = "WARNING"
@@ -41,7 +41,7 @@ class Settings(NamedTuple):
     port: int = 8000
     """Port that `serve` listens on."""
     request_timeout_s: int = 60
-    """Seconds after which `serve` ends a run and answers 504; on Lambda the invocation's own deadline counts."""
+    """Seconds after which `serve` ends a run (504) or stops waiting for a body (408); on Lambda the invocation's own deadline counts."""
     deadline_margin_ms: int = 400
     """Milliseconds before Lambda's deadline at which a run is ended and answered 504 (at least 200)."""
     intra_op_threads: int = 0

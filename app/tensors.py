@@ -49,6 +49,18 @@ BY_ONNX = {row.onnx: row for row in DATATYPES}
 BFLOAT16_MAX = 3.3895313892515355e38  # 0x7F7F, the largest finite BF16
 
 
+def elements(value: Value) -> int:
+    """How many values there are."""
+    if isinstance(value, list):
+        return sum(item.size for item in value)
+    return 0 if value is None else int(value.size)
+
+
+def largest(values: Mapping[str, Value]) -> str:
+    """The name of what has the most values; empty for nothing."""
+    return max(values, key=lambda name: elements(values[name]), default="")
+
+
 def bfloat16_bits(values: Array) -> Uint16Array:
     """Float32 values as BF16 bit patterns, rounded to nearest, ties to even; NaN stays NaN."""
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
@@ -97,8 +109,8 @@ class Signature:
     output_by_name: dict[str, TensorSpec] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "input_by_name", {spec.name: spec for spec in self.inputs})
-        object.__setattr__(self, "output_by_name", {spec.name: spec for spec in self.outputs})
+        self.input_by_name = {spec.name: spec for spec in self.inputs}
+        self.output_by_name = {spec.name: spec for spec in self.outputs}
 
     def describe_inputs(self) -> str:
         """For messages: every input with its datatype and shape."""

@@ -1,6 +1,7 @@
 """The composition root: settings → repository, predictor, application, shells. Nothing else connects things."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -62,6 +63,8 @@ def wire(environ: Mapping[str, str] | None = None, *, started: float | None = No
         level=settings.log_level,
         namespace=settings.metrics_namespace if settings.on_lambda else None,
         log_values=settings.log_values,
+        # Elsewhere standard output belongs to what a command answers.
+        stream=None if settings.on_lambda else sys.stderr,
         cold_start=ColdStart(max(0.0, time.perf_counter() - started - load_s - warm_up_s), load_s, warm_up_s),
     )
     for entry in repository.entries():
@@ -113,4 +116,4 @@ def asgi_app(program: Program) -> "AsgiApp":
 
         return create(shared)
 
-    return AsgiApp(shared, fastapi_app, fast_lane=program.settings.http_fast_lane)
+    return AsgiApp(shared, fastapi_app, fast_lane=program.settings.http_fast_lane, base_path=program.settings.base_path)

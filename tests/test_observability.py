@@ -31,13 +31,16 @@ def lines(models: Path, capsys: pytest.CaptureFixture[str], *events: Any, **sett
     capsys.readouterr()
     for event in events:
         answer(event, Context())
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    written = capsys.readouterr()
+    return [json.loads(line) for line in (written.out + written.err).splitlines()]
 
 
 @pytest.mark.parametrize("lane", ["on", "off"])
 def test_one_line_and_one_metric_document_a_request(models: Path, capsys: pytest.CaptureFixture[str], lane: str) -> None:
     """On Lambda each prediction writes one log line and one EMF document, whichever lane answers."""
-    found = lines(models, capsys, v2("POST", "/predict", BODY), v2("POST", "/predict", BODY), HTTP_FAST_LANE=lane, **ON_LAMBDA)
+    event = v2("POST", "/predict", BODY)
+    event["headers"]["x-request-id"] = "mine-7"
+    found = lines(models, capsys, event, event, HTTP_FAST_LANE=lane, **ON_LAMBDA)
     logs, metrics = [line for line in found if "_aws" not in line], [line for line in found if "_aws" in line]
 
     assert (2, 2) == (len(logs), len(metrics))
@@ -45,6 +48,8 @@ def test_one_line_and_one_metric_document_a_request(models: Path, capsys: pytest
     assert {
         "level": "INFO",
         "request_id": "gateway-1",
+        "correlation_id": "mine-7",
+        "function_request_id": Context.aws_request_id,
         "model": "iris",
         "version": "1",
         "dialect": "predict",
@@ -65,6 +70,7 @@ def test_metrics(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     batch = json.dumps({"inputs": [[5.1, 3.5, 1.4, 0.2]] * 3})
     found = lines(models, capsys, v2("POST", "/predict", batch), v2("POST", "/predict", bad), v2("GET", "/models"), **ON_LAMBDA)
     cold, error = [line for line in found if "_aws" in line]
+    assert "iris" == cold["model"]
 
     assert ([3.0], [3.0], ["iris"]) == (cold["Predictions"], cold["BatchSize"], [cold["model"]])
     for name in ("Latency", "DecodeLatency", "RunLatency", "EncodeLatency", "ColdStartImport", "ColdStartLoad", "ColdStartWarmUp"):
@@ -96,7 +102,7 @@ def test_our_own_failures_have_a_trace(models: Path, capsys: pytest.CaptureFixtu
     answer = event_handler(program, ThroughMangum(program))
     monkeypatch.setattr(program.predictor, "answer", lambda *_: 1 / 0)
     found = answer(v2("POST", "/predict", BODY), Context())
-    log = json.loads(capsys.readouterr().out.splitlines()[-1])
+    log = json.loads(capsys.readouterr().err.splitlines()[-1])
 
     assert 500 == found["statusCode"]
     assert "division" not in found["body"]
@@ -158,7 +164,7 @@ def test_one_request_leaves_nothing_for_the_next(models: Path, capsys: pytest.Ca
 def test_unloadable_model_is_told_at_start(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A model that does not load is a warning in the log when the environment starts."""
     wire({"MODEL_DIR": str(models), "PRELOAD_MODELS": "broken,iris", **fresh()})
-    log = json.loads(capsys.readouterr().out.splitlines()[0])
+    log = json.loads(capsys.readouterr().err.splitlines()[0])
 
     assert ("WARNING", "broken") == (log["level"], log["model"])
     assert "ONNX Runtime" in log["reason"]
@@ -199,3 +205,65 @@ def test_onnx_runtime_reports_to_nobody(models: Path, tmp_path: Path, switched_o
 
     quiet = found["files"] == [] and found["sockets"] == []
     assert quiet == switched_off, found
+
+
+@pytest.mark.parametrize("first", [v2("GET", "/health/live"), v2("GET", "/nowhere"), {"inputs": [[5.1, 3.5, 1.4, 0.2]]}])
+def test_a_cold_start_is_counted_whatever_comes_first(models: Path, capsys: pytest.CaptureFixture[str], first: dict[str, Any]) -> None:
+    """The metrics of a cold start are written with the first request, be it a health check, a mistake or a direct invoke."""
+    found = lines(models, capsys, first, v2("GET", "/health/live"), **ON_LAMBDA)
+
+    assert [1.0] == [value for line in found for value in line.get("ColdStart", [])]
+
+
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [
+        (v2("GET", "/nowhere"), "unknown-path"),
+        (v2("DELETE", "/predict"), "method-not-allowed"),
+        (v2("POST", "/predict", BODY) | {"headers": {"accept": "text/csv"}}, "not-acceptable"),
+        (v2("POST", "/predict", "\ud800"), "unreadable-request"),
+        ({"model": "ghost", "inputs": 1}, "unknown-model"),
+    ],
+)
+def test_every_error_is_counted_by_its_code(models: Path, capsys: pytest.CaptureFixture[str], event: dict[str, Any], code: str) -> None:
+    """Each error is one in the metrics, with its code, also where no model was asked."""
+    (found,) = [line for line in lines(models, capsys, event, **ON_LAMBDA) if "_aws" in line]
+
+    assert ([1.0], code) == (found["Errors"], found["code"])
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs/swagger-ui.css"])
+def test_pages_are_answered_like_everything_else(models: Path, capsys: pytest.CaptureFixture[str], path: str) -> None:
+    """The pages that FastAPI makes have a request id, a log line, and on failure the one error shape."""
+    program = wire({"MODEL_DIR": str(models), "LOG_LEVEL": "INFO", **fresh()})
+    answer = event_handler(program, ThroughMangum(program))
+    found = answer(v2("GET", path), Context())
+    (log,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+    assert ("gateway-1", 200, path) == (found["headers"]["x-request-id"], log["status"], log["path"])
+
+
+def test_a_page_that_fails_tells_nothing(models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure in making a page is a 500 in the one shape, with its trace in the log."""
+    from app.http import openapi
+
+    monkeypatch.setattr(openapi, "add_models", lambda *_: 1 / 0)
+    program = wire({"MODEL_DIR": str(models), **fresh()})
+    found = event_handler(program, ThroughMangum(program))(v2("GET", "/openapi.json"), Context())
+
+    assert (500, "internal-error") == (found["statusCode"], json.loads(found["body"])["code"])
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_ready_is_logged_with_the_reason(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A 503 has its reason in the log, whenever the model was first asked."""
+    (log,) = lines(models, capsys, v2("POST", "/models/broken/predict", BODY), LOG_LEVEL="INFO")
+
+    assert "protobuf" in log["reason"]
+
+
+def test_direct_invokes_can_be_joined(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A direct invoke's line has Lambda's request id, and the caller's own id beside it."""
+    (log,) = lines(models, capsys, {"inputs": [[5.1, 3.5, 1.4, 0.2]], "id": "job-7"}, LOG_LEVEL="INFO")
+
+    assert (Context.aws_request_id, "job-7") == (log["request_id"], log["correlation_id"])

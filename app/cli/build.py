@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Build in a copy and swap the files in at the end, so that a build that fails leaves everything as it was."""
     settings = from_environment(os.environ)
     folder = Path(settings.model_dir)
-    entries = list(open_repository(settings).entries())
+    # A lock also promises versions whose folder was deleted on purpose.
+    entries = [entry for entry in open_repository(settings).entries() if (folder / entry.name / entry.version).is_dir()]
     for entry in entries:
         if not (folder / entry.name / entry.version / MODEL_FILE).is_file():
             raise ModelRefused(f"{entry.name}/{entry.version}/{MODEL_FILE} is missing; a build needs the originals.")
@@ -115,13 +116,13 @@ def _replay(settings: Settings, folder: Path) -> None:
 
 def _samples(path: Path) -> list[dict[str, Any]]:
     try:
-        samples = orjson.loads(path.read_bytes())
+        samples: list[dict[str, Any]] = orjson.loads(path.read_bytes())
         good = isinstance(samples, list) and bool(samples) and all(_is_sample(sample) for sample in samples)
     except (OSError, orjson.JSONDecodeError) as error:
         raise ModelRefused(f"the golden samples {path.parent.name}/{path.name} cannot be read.") from error
     if not good:
         raise ModelRefused(f"{path.parent.name}/{path.name} must be a list of objects with 'inputs' and 'outputs', both tensors by name.")
-    return samples  # type: ignore[no-any-return]
+    return samples
 
 
 def _is_sample(sample: Any) -> bool:

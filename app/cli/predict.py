@@ -1,6 +1,7 @@
 """``onnx-lambda predict``: the same bytes as a POST to ``/predict``, answered without a server."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
         body = sys.stdin.buffer.read() if arguments.file == "-" else Path(arguments.file).read_bytes()
     except OSError as error:
         raise SettingError(f"'{arguments.file}' cannot be read: {error.strerror}.") from error
-    program = wire()
+    # only the model that is asked is loaded
+    program = wire({**os.environ, "PRELOAD_MODELS": "none"})
     request = PredictionRequest(body, model=arguments.model, version=arguments.model_version)
     sys.stdout.buffer.write(program.predictor.answer(request).body + b"\n")
     return 0

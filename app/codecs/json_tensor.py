@@ -6,6 +6,7 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
+from app.codecs.json_text import Overflow
 from app.codecs.number_array import NumberArray
 from app.errors import NotFinite, OutOfRange, WrongDatatype, WrongShape
 from app.tensors import BFLOAT16_MAX, Array, Datatype, TensorSpec, Value
@@ -13,7 +14,16 @@ from app.tensors import BFLOAT16_MAX, Array, Datatype, TensorSpec, Value
 _NAMED_FLOATS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 # Above 2^53 a double no longer holds every integer, so 9007199254740993.0 may not be the number that was written.
 _EXACT_DOUBLE = 2**53
-_JSON_NAMES = {bool: "boolean", int: "number", float: "number", str: "string", dict: "object", list: "array", type(None): "null"}
+_JSON_NAMES = {
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    dict: "object",
+    list: "array",
+    type(None): "null",
+    Overflow: "number",
+}
 
 
 def decode(value: Any, spec: TensorSpec, pointer: str, *, allow_nan: bool) -> Value:
@@ -141,7 +151,10 @@ class _Place:
         )
 
     def require(self, items: list[Any], kinds: set[type], expected: str) -> None:
-        if set(map(type, items)) - kinds:
+        if found := set(map(type, items)) - kinds:
+            if Overflow in found and float in kinds:
+                flat = next(i for i, item in enumerate(items) if type(item) is Overflow)
+                self.refuse(OutOfRange, flat, items[flat].text, f"{expected}; no datatype holds more than 1.8e308")
             flat = next(i for i, item in enumerate(items) if type(item) not in kinds)
             self.refuse(WrongDatatype, flat, _article(_json_name(items[flat])), expected)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from app.errors import Invalid, NestedTooDeeply, OutOfRange, UnreadableJson
+from app.errors import Invalid, NestedTooDeeply, UnreadableJson
 
 MAX_DEPTH = 64
 _BRACKETS_AND_STRINGS = bytes(set(range(256)) - set(b'[]{}"\\'))
@@ -57,7 +57,7 @@ def _with_constants(body: bytes) -> Any:
     import json
 
     try:
-        document = json.loads(body.decode("utf-8"), parse_float=_finite)
+        document = json.loads(body.decode("utf-8"), parse_float=_number)
         # json accepts lone surrogates, which no UTF-8 answer can carry.
         json.dumps(document, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
@@ -65,12 +65,19 @@ def _with_constants(body: bytes) -> Any:
     return document
 
 
-def _finite(text: str) -> float:
-    # An overflow is a number out of range, not the infinity that a model may allow.
+class Overflow(float):
+    """A number larger than any float: out of range where it stands, not the infinity that a model may allow."""
+
+    text: str
+
+
+def _number(text: str) -> float:
     value = float(text)
-    if isinf(value):
-        raise OutOfRange(f"The number {text[:40]} is larger than any datatype holds.")
-    return value
+    if not isinf(value):
+        return value
+    found = Overflow(value)
+    found.text = text[:40]
+    return found
 
 
 def _reason(error: orjson.JSONDecodeError) -> str:

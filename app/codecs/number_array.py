@@ -14,7 +14,7 @@ import numpy as np
 from app.codecs.json_text import MAX_DEPTH, parse
 from app.tensors import Array
 
-# Below this many bytes the cutting costs more than it saves (measured: break-even near 2 KB).
+# Below this many bytes the cutting costs more than it saves.
 CUT_FROM = 4096
 # A body with more strings than this is no tensor document; orjson alone is the faster way.
 MOST_STRINGS = 256

@@ -1,14 +1,16 @@
 """Answers a request: route, endpoint, error shape, headers, log line, metrics. Every shell calls this, so they cannot drift."""
 
 import time
-from typing import overload
+from collections.abc import Callable
+from typing import Any, overload
 
-from app.errors import BodyTooLarge, BodyTooSlow, DeadlineExceeded, Problem
+from app.errors import BodyTooLarge, BodyTooSlow, DeadlineExceeded, InternalError, ModelNotReady, NotFound, Problem
 from app.http import problems, routes
 from app.http.message import Request, Response
 from app.http.routes import Services
 from app.observability import Observer
-from app.prediction import Report
+from app.report import Report
+from app.tensors import largest
 
 
 class Application:
@@ -27,25 +29,46 @@ class Application:
     @overload
     def handle(self, request: Request, *, patient: bool) -> Response | None: ...
     def handle(self, request: Request, *, patient: bool = True) -> Response | None:
-        """Answer a request. Nothing is raised: every failure becomes a response in the one error shape.
+        """Answer a request from the route table. Nothing is raised: every failure becomes a response in the one error shape.
 
         :param patient: False: a deadline that came is None rather than an answer, and nothing is logged.
         """
+        return self._respond(request, lambda report: self._answer(request, report), patient=patient)
+
+    def page(self, request: Request, make: Callable[[], Response]) -> Response:
+        """Answer with a page that a shell makes, with the headers, the log line and the error shape of every answer."""
+        response = self._respond(request, lambda _: make())
+        assert response is not None
+        return response
+
+    def refuse(self, problem: Problem, request: Request, *, seconds: float = 0.0) -> Response:
+        """The response to a request that a shell could not read, after ``seconds``."""
+        response = problems.render(problem, request)
+        self._finish(request, response, Report(), seconds=seconds, code=problem.code)
+        return response
+
+    def _answer(self, request: Request, report: Report) -> Response:
+        route = routes.find(request)
+        if route.endpoint is None:
+            raise NotFound("This page is made by FastAPI alone.")
+        return route.endpoint(self.services, request, report)
+
+    def _respond(self, request: Request, answer: Callable[[Report], Response], *, patient: bool = True) -> Response | None:
         started = time.perf_counter()
         report = Report()
         failure: BaseException | None = None
         code = ""
         try:
-            route = routes.find(request)
-            response = route.endpoint(self.services, request, report) if route.endpoint else Response(204)
+            response = answer(report)
             if request.check_response is not None:
-                request.check_response(response)
+                request.check_response(response, largest(report.outputs))
         except Problem as problem:
             if not patient and isinstance(problem, DeadlineExceeded):
                 return None
             response = problems.render(problem, request)
             code = problem.code
-            failure = (problem.__cause__ or problem) if problem.status >= 500 and problem.status not in {503, 504} else None
+            report.reason = problem.detail if isinstance(problem, ModelNotReady) else ""
+            failure = (problem.__cause__ or problem) if isinstance(problem, InternalError) else None
         except Exception as error:
             response = problems.unexpected(request)
             code, failure = "internal-error", error
@@ -55,14 +78,8 @@ class Application:
             response.headers["Content-Length"], response.body = str(len(response.body)), b""
         return response
 
-    def refuse(self, problem: Problem, request: Request) -> Response:
-        """The response to a request that a shell could not read."""
-        response = problems.render(problem, request)
-        self._finish(request, response, Report(), code=problem.code)
-        return response
-
     def _finish(
-        self, request: Request, response: Response, report: Report, *, seconds: float = 0.0, code: str, failure: BaseException | None = None
+        self, request: Request, response: Response, report: Report, *, seconds: float, code: str, failure: BaseException | None = None
     ) -> None:
         """Add the headers every answer has, write the log line, count."""
         cold = self._observer.take_cold_start()
@@ -77,16 +94,9 @@ class Application:
         phases = report.phases | (cold.phases() if cold else {})
         if phases:
             headers["Server-Timing"] = ", ".join(f"{name};dur={value * 1000:.3f}" for name, value in phases.items())
-        if self._observer.writes(failure):
-            fields = {
-                "request_id": request.gateway_id or request.id,
-                "correlation_id": request.id,
-                "method": request.method,
-                "path": request.path,
-                "status": response.status,
-                "duration_ms": round(seconds * 1000, 3),
-                "cold_start": cold is not None,
-            }
-            self._observer.request(fields | report.fields(code), failure)
-        if report.dialect and self._observer.counts:
-            self._observer.count(report.measures(seconds, code), report.dimensions(code), cold)
+        fields: dict[str, Any] = {"request_id": request.gateway_id or request.id, "correlation_id": request.id, "method": request.method}
+        fields |= {"path": request.path, "status": response.status}
+        if request.function_id:
+            # what Lambda's own START and REPORT lines name
+            fields["function_request_id"] = request.function_id
+        report.tell(self._observer, fields, seconds=seconds, code=code, failure=failure, cold=cold)

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.errors import BodyTooSlow, Problem, Unreadable
 from app.http.application import Application
-from app.http.message import Request, Response
+from app.http.message import Request, Response, without_prefix
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -34,13 +34,15 @@ class Runner:
 
     async def answer(self, request: Request, body: AsyncIterator[bytes]) -> Response:
         """Read the body, then answer."""
+        started = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout_s):
                 request.body = await self._read(request, body)
         except TimeoutError:
-            return self.application.refuse(BodyTooSlow(f"The body did not arrive within {self._timeout_s} s."), request)
-        except Problem as problem:
-            return self.application.refuse(problem, request)
+            problem: Problem = BodyTooSlow(f"The body did not arrive within {self._timeout_s} s.")
+            return self.application.refuse(problem, request, seconds=time.perf_counter() - started)
+        except Problem as unread:
+            return self.application.refuse(unread, request, seconds=time.perf_counter() - started)
         if request.deadline is None:
             request.deadline = time.monotonic() + self._timeout_s
         if self._always_inline:
@@ -84,8 +86,11 @@ class Runner:
 class AsgiApp:
     """The ASGI application."""
 
-    def __init__(self, runner: Runner, fastapi_app: Callable[[], Any], *, fast_lane: bool) -> None:
-        """:param fastapi_app: makes the FastAPI app; called at the first request that needs it."""
+    def __init__(self, runner: Runner, fastapi_app: Callable[[], Any], *, fast_lane: bool, base_path: str) -> None:
+        """:param fastapi_app: makes the FastAPI app; called at the first request that needs it.
+        :param base_path: what a proxy puts before every path.
+        """
+        self._base_path = base_path
         self._runner = runner
         self._make = fastapi_app
         self._made: Any = None
@@ -95,6 +100,8 @@ class AsgiApp:
         """Answer one connection's request."""
         if scope["type"] != "http":
             return
+        if self._base_path:
+            scope = {**scope, "path": without_prefix(self._base_path, scope["path"])}
         request = request_of(scope)
         if not (self._fast_lane and self._runner.application.is_fast(request)):
             await self._fastapi()(scope, receive, send)
@@ -115,11 +122,16 @@ class AsgiApp:
 
 def request_of(scope: Scope) -> Request:
     """The request of an ASGI scope, without its body. Behind Mangum, deadline and limits are those of the Lambda event."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        # RFC 9110, section 5.3, and what API Gateway does
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     request = Request(scope["method"], scope["path"], headers, scope["query_string"].decode("latin-1"))
     if "aws.event" in scope:
         origin: Request = scope["aws.event"]["request"]
-        request.deadline, request.gateway_id, request.check_response = origin.deadline, origin.gateway_id, origin.check_response
+        request.deadline, request.check_response = origin.deadline, origin.check_response
+        request.gateway_id, request.function_id = origin.gateway_id, origin.function_id
     return request
 
 

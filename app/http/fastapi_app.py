@@ -10,6 +10,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 
 import app
+from app.codecs.json_output import dumps
 from app.errors import NotFound
 from app.http import openapi
 from app.http.asgi import Runner, body_of, request_of
@@ -75,30 +76,43 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 
 def _add_pages(api: fastapi.FastAPI, runner: Runner) -> None:
-    async def document() -> fastapi.Response:
-        # In a thread, because it loads the models that were not asked for yet.
-        described = await asyncio.to_thread(openapi.add_models, api.openapi(), runner.application.services.repository)
-        return fastapi.responses.JSONResponse(described)
+    application = runner.application
 
-    async def docs() -> fastapi.Response:
-        # Relative addresses, for the same reason.
-        return get_swagger_ui_html(
+    def make_document() -> Response:
+        return Response(200, dumps(openapi.add_models(api.openapi(), application.services.repository)))
+
+    def make_docs() -> Response:
+        # Relative addresses, so that a stage or a base path before them needs no setting.
+        page = get_swagger_ui_html(
             openapi_url="openapi.json",
             title="onnx-lambda",
             swagger_js_url="docs/swagger-ui-bundle.js",
             swagger_css_url="docs/swagger-ui.css",
             swagger_favicon_url="docs/favicon-32x32.png",
         )
+        return Response(200, bytes(page.body), "text/html; charset=utf-8")
+
+    def make_asset(name: str) -> Response:
+        if name not in _ASSETS:
+            raise NotFound(f"The page has no such file; it has {', '.join(_ASSETS)}.")
+        content = importlib.resources.files("fastapi_swagger").joinpath("resources", name).read_bytes()
+        return Response(200, content, _ASSETS[name], {"Cache-Control": "public, max-age=86400"})
+
+    async def page(request: fastapi.Request, make: Callable[[], Response]) -> fastapi.Response:
+        # In a thread, because the document loads the models that were not asked for yet.
+        return _starlette(await asyncio.to_thread(application.page, request_of(request.scope), make))
+
+    async def document(request: fastapi.Request) -> fastapi.Response:
+        return await page(request, make_document)
+
+    async def docs(request: fastapi.Request) -> fastapi.Response:
+        return await page(request, make_docs)
 
     async def asset(asset: str, request: fastapi.Request) -> fastapi.Response:
-        if asset not in _ASSETS:
-            missing = NotFound(f"The page has no such file; it has {', '.join(_ASSETS)}.")
-            return _starlette(runner.application.refuse(missing, request_of(request.scope)))
-        content = importlib.resources.files("fastapi_swagger").joinpath("resources", asset).read_bytes()
-        return fastapi.Response(content, media_type=_ASSETS[asset], headers={"Cache-Control": "public, max-age=86400"})
+        return await page(request, lambda: make_asset(asset))
 
-    for path, page in (("/openapi.json", document), ("/docs", docs), ("/docs/{asset}", asset)):
-        api.add_api_route(path, page, methods=["GET", "HEAD"], include_in_schema=False)
+    for path, endpoint in (("/openapi.json", document), ("/docs", docs), ("/docs/{asset}", asset)):
+        api.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False)
 
 
 def _starlette(response: Response) -> fastapi.Response:

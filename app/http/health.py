@@ -6,7 +6,7 @@ import app
 from app.codecs.json_output import dumps
 from app.errors import ModelNotReady, UnknownModel
 from app.http.message import Request, Response
-from app.inference.repository import Repository
+from app.inference.repository import RETRY_S, Repository
 
 LINKS = {
     "predict": "/predict",
@@ -34,8 +34,8 @@ def ready(repository: Repository, request: Request) -> Response:
     try:
         repository.get()
     except UnknownModel:
-        # several models and no default: ready as long as the preloaded ones are
-        failed = [entry for entry in repository.entries() if entry.failure]
+        # several models and no default: ready as long as those are that were loaded at start
+        failed = [entry for entry in repository.entries() if entry.preloaded and entry.failure]
         failure = ModelNotReady(f"Model '{failed[0].name}' could not be loaded: {failed[0].failure}") if failed else None
     except ModelNotReady as problem:
         failure = problem
@@ -46,4 +46,6 @@ def ready(repository: Repository, request: Request) -> Response:
     body = {"status": "not ready" if failure else "ready", "ready": failure is None, "models": models}
     if failure is None:
         return Response(200, dumps(body))
-    return Response(failure.status, dumps(failure.as_object(request.id) | body | {"status": failure.status}), headers={"Retry-After": "30"})
+    return Response(
+        failure.status, dumps(failure.as_object(request.id) | body | {"status": failure.status}), headers={"Retry-After": str(RETRY_S)}
+    )

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from app.errors import ResultTooLarge, Unreadable
 from app.http.application import Application
-from app.http.message import Request, Response, is_plain_id
+from app.http.message import Request, Response, is_plain_id, without_prefix
 
 Flavour = Literal["v2", "v1", "alb"]
 # 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -62,6 +62,7 @@ class LambdaGateway:
         """Answer one event that :func:`flavour_of` recognises. Nothing is raised."""
         flavour = flavour_of(event) or "v2"
         request = Request("GET", "/", gateway_id=_gateway_id(event, context), check_response=_check_envelope)
+        request.function_id = str(getattr(context, "aws_request_id", ""))
         try:
             self._read(event, context, flavour, request)
         except Unreadable as problem:
@@ -89,8 +90,8 @@ class LambdaGateway:
         stage = event["requestContext"].get("stage")
         # HTTP APIs put a named stage before the path; REST APIs do not.
         if flavour == "v2" and isinstance(stage, str) and stage != "$default":
-            path = _without(f"/{stage}", path)
-        path = _without(self._base_path, path)
+            path = without_prefix(f"/{stage}", path)
+        path = without_prefix(self._base_path, path)
         # Decoded exactly once, as every HTTP server does; no model's name needs it, and nothing is looked up on disk by it.
         if "%" not in path:
             return path
@@ -122,10 +123,10 @@ def _text(response: Response) -> str | None:
         return None
 
 
-def _check_envelope(response: Response) -> None:
+def _check_envelope(response: Response, largest_output: str) -> None:
     """Lambda takes a response only up to a size, in which a JSON body is a string with its quotes escaped and a binary one base64.
 
-    :raises ResultTooLarge: with the limit and what the body comes to.
+    :raises ResultTooLarge: with the limit, what the body comes to, and the largest output.
     """
     length = len(response.body)
     if length * 2 + _HEADER_BYTES <= _RESPONSE_BYTES:
@@ -134,7 +135,7 @@ def _check_envelope(response: Response) -> None:
     size = _HEADER_BYTES + (length * 4 // 3 + 4 if text is None else length + text.count('"') + text.count("\\"))
     if size > _RESPONSE_BYTES:
         raise ResultTooLarge(
-            f"The result has {length} bytes, {size} in Lambda's envelope, which takes {_RESPONSE_BYTES}; "
+            f"The result has {length} bytes, {size} in Lambda's envelope, which takes {_RESPONSE_BYTES}; output '{largest_output}' is the largest; "
             'ask for fewer rows, or for fewer outputs with "outputs".'
         )
 
@@ -216,7 +217,3 @@ def _body(event: dict[str, Any]) -> bytes:
     except (binascii.Error, UnicodeEncodeError) as error:
         what = "base64, although isBase64Encoded says so" if encoded else "valid Unicode text"
         raise Unreadable(f"The request's body is not {what}.") from error
-
-
-def _without(prefix: str, path: str) -> str:
-    return path[len(prefix) :] or "/" if prefix and (path == prefix or path.startswith(prefix + "/")) else path

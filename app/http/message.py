@@ -18,8 +18,11 @@ class Request:
     body: bytes = b""
     deadline: float | None = None
     gateway_id: str = ""
-    # Whether a response can be carried back; raises ResultTooLarge if not. Set by a shell that has a limit of its own.
-    check_response: "Callable[[Response], None] | None" = None
+    # Lambda's own id of the invocation
+    function_id: str = ""
+    # Whether a response can be carried back; raises ResultTooLarge if not, naming the largest output, which it is given.
+    # Set by a shell that has a limit of its own.
+    check_response: "Callable[[Response, str], None] | None" = None
     # Filled by the route table: the values of {name} in the path.
     parameters: dict[str, str] = field(default_factory=dict)
     _id: str = ""
@@ -36,6 +39,11 @@ class Request:
 def is_plain_id(text: object) -> bool:
     """Whether a request's id can stand in a log line and a header as it is."""
     return isinstance(text, str) and 0 < len(text) <= 128 and _PLAIN.issuperset(text)
+
+
+def without_prefix(prefix: str, path: str) -> str:
+    """The path below a prefix such as ``/prod``; the path itself where it does not stand below it."""
+    return path[len(prefix) :] or "/" if prefix and (path == prefix or path.startswith(prefix + "/")) else path
 
 
 def _new_id() -> str:

@@ -12,15 +12,17 @@ from app.tensors import TensorSpec
 
 
 def index(repository: Repository) -> Response:
-    """Every model, with its versions (oldest first)."""
+    """Every model, with its versions (oldest first). The newest one's digest is null until it is loaded; its own page loads it."""
     models = []
     for name in repository.names():
         entry = repository.entry(name)
-        title = entry.manifest.title if isinstance(entry.manifest, Manifest) else ""
+        manifest = entry.manifest if isinstance(entry.manifest, Manifest) else Manifest()
         models.append(
             {
                 "name": name,
-                "title": title,
+                "title": manifest.title,
+                "description": manifest.description,
+                "digest": entry.loaded.digest if entry.loaded else None,
                 "versions": repository.versions(name),
                 "default": name == repository.default_model,
                 "links": {"self": f"/models/{name}", "predict": f"/models/{name}/predict"},

@@ -1,41 +1,27 @@
-"""Which content type a caller accepts (RFC 9110, section 12.5.1)."""
-
-from collections.abc import Sequence
+"""Whether a caller accepts a content type (RFC 9110, section 12.5.1)."""
 
 
-def preferred(accept: str | None, offered: Sequence[str]) -> str | None:
-    """The offered media type that the caller likes best; the first one for no header, None if none will do."""
-    if accept is None or not accept.strip():
-        return offered[0]
-    if accept == offered[0]:
-        return accept
-    ranges = [_range(part) for part in accept.split(",") if part.strip()]
-    best, best_quality = None, 0.0
-    for media_type in offered:
-        # the most specific range that matches gives the quality
-        matches = [(specific, quality) for specific, quality in ((_matches(r, media_type), q) for r, q in ranges) if specific]
-        quality = max(matches)[1] if matches else 0.0
-        if quality > best_quality:
-            best, best_quality = media_type, quality
-    return best
+def accepts(accept: str | None, media_type: str) -> bool:
+    """Whether ``media_type`` may be answered: the most specific range that matches it decides; no header accepts all."""
+    if accept is None or not accept.strip() or accept == media_type:
+        return True
+    matches = [(rank, quality) for rank, quality in (_match(part, media_type) for part in accept.split(",")) if rank]
+    return bool(matches) and max(matches)[1] > 0
 
 
-def _range(part: str) -> tuple[str, float]:
-    name, *parameters = part.split(";")
-    quality = 1.0
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key.strip().lower() == "q":
-            try:
-                quality = min(1.0, max(0.0, float(value)))
-            except ValueError:
-                quality = 0.0
-    return name.strip().lower(), quality
+def _match(part: str, media_type: str) -> tuple[int, float]:
+    """How specific a range is that matches (0: it does not), and its quality."""
+    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    quality = next((_number(piece[2:]) for piece in parameters if piece.startswith("q=")), 1.0)
+    if name == media_type:
+        return 3, quality
+    if name.endswith("/*") and name != "*/*":
+        return (2 if media_type.startswith(name[:-1]) else 0), quality
+    return (1 if name in {"*/*", "*"} else 0), quality
 
 
-def _matches(wanted: str, media_type: str) -> int:
-    if wanted == media_type:
-        return 3
-    if wanted.endswith("/*") and wanted != "*/*":
-        return 2 if media_type.startswith(wanted[:-1]) else 0
-    return 1 if wanted in {"*/*", "*"} else 0
+def _number(text: str) -> float:
+    try:
+        return min(1.0, max(0.0, float(text)))
+    except ValueError:
+        return 0.0

@@ -2,8 +2,9 @@
 
 from app.errors import NotAcceptable, UnsupportedContentType
 from app.http.message import Request, Response
-from app.http.negotiation import preferred
-from app.prediction import PredictionRequest, Predictor, Report
+from app.http.negotiation import accepts
+from app.prediction import PredictionRequest, Predictor
+from app.report import Report
 
 
 def predict(predictor: Predictor, request: Request, report: Report) -> Response:
@@ -11,7 +12,7 @@ def predict(predictor: Predictor, request: Request, report: Report) -> Response:
 
     :raises Problem: see :meth:`app.prediction.Predictor.answer`.
     """
-    if preferred(request.headers.get("accept"), ("application/json",)) is None:
+    if not accepts(request.headers.get("accept"), "application/json"):
         raise NotAcceptable("The answer is application/json; accept that or */*.")
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in {"", "identity"}:

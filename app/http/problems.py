@@ -4,7 +4,7 @@ import orjson
 
 from app.errors import InternalError, Problem
 from app.http.message import Request, Response
-from app.http.negotiation import preferred
+from app.http.negotiation import accepts
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -14,7 +14,7 @@ def render(problem: Problem, request: Request) -> Response:
     servers show an error only if it is plain ``application/json`` (kserve's REST client compares the whole value).
     """
     accept = request.headers.get("accept", "")
-    asked = PROBLEM_JSON in accept and preferred(accept, (PROBLEM_JSON,)) is not None
+    asked = PROBLEM_JSON in accept and accepts(accept, PROBLEM_JSON)
     body = orjson.dumps(problem.as_object(request.id))
     return Response(problem.status, body, PROBLEM_JSON if asked else "application/json", dict(problem.headers))
 

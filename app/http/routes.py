@@ -8,7 +8,8 @@ from app.errors import MethodNotAllowed, NotFound
 from app.http import health, models, predict
 from app.http.message import Request, Response
 from app.inference.repository import Repository
-from app.prediction import Predictor, Report
+from app.prediction import Predictor
+from app.report import Report
 
 
 class Services(NamedTuple):

@@ -14,6 +14,7 @@ from app.errors import ModelRefused
 # because ONNX Runtime keeps a copy of bytes for ever and maps a file.
 FROM_BYTES = 16 * 1024 * 1024
 LOCK_NAME = "models.lock"
+_FORMAT = 1
 MODEL_FILE = "model.onnx"
 PREPARED_FILE = "model.prepared.onnx"
 PREPARED_DATA = "model.prepared.data"
@@ -68,6 +69,8 @@ def lock_of(repository: Path) -> dict[str, FileRecord] | None:
         raise ModelRefused(f"{LOCK_NAME} cannot be read: {error.strerror}.") from error
     try:
         table = orjson.loads(text)
+        if table["format"] != _FORMAT:
+            raise KeyError("format")
         records = [FileRecord(path, entry["sha256"], entry["size"], entry.get("table")) for path, entry in table["files"].items()]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ModelRefused(f"{LOCK_NAME} cannot be read; write it again with: onnx-lambda build") from error
@@ -78,9 +81,9 @@ def write_lock(repository: Path, records: Iterable[FileRecord]) -> None:
     """Write the lock, atomically, sorted by path."""
     files: dict[str, Any] = {}
     for record in sorted(records, key=lambda r: r.path):
-        files[record.path] = {"sha256": record.sha256, "size": record.size} | ({"table": record.table} if record.table else {})
+        files[record.path] = {"sha256": record.sha256, "size": record.size} | ({"table": record.table} if record.table is not None else {})
     draft = repository / f".{LOCK_NAME}.{os.getpid()}"
-    draft.write_bytes(orjson.dumps({"format": 1, "files": files}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    draft.write_bytes(orjson.dumps({"format": _FORMAT, "files": files}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     draft.replace(repository / LOCK_NAME)
 
 

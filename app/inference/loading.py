@@ -4,8 +4,9 @@ import hashlib
 import mmap
 import time
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,10 @@ from app.inference.hashing import Hasher, identity_of
 from app.inference.integrity import FROM_BYTES, FileRecord, VersionFiles
 from app.inference.manifest import Manifest
 from app.inference.session import Session, options
-from app.tensors import Signature, TensorSpec, Value
+from app.tensors import Array, Signature, TensorSpec, Value
+
+# 64 MB of float32
+_MOST_ZEROS = 16 * 1024 * 1024
 
 
 class Loaded(NamedTuple):
@@ -112,38 +116,74 @@ def warm_up(session: Session, manifest: Manifest) -> None:
     """Run once, on the manifest's first example or on zeros, so that the first caller does not pay for allocations.
 
     A model that refuses zeros is still served: the inputs were ours, not a caller's.
+
+    :raises ModelRefused: when an example of the manifest does not fit.
     """
     signature = session.signature
+    inputs = sample_inputs(signature, manifest)
+    if inputs is None:
+        return
     try:
-        session.run(sample_inputs(signature, manifest), [spec.name for spec in signature.outputs])
+        session.run(inputs, [spec.name for spec in signature.outputs])
     except Problem:
         return
 
 
-def sample_inputs(signature: Signature, manifest: Manifest) -> dict[str, Value]:
+def sample_inputs(signature: Signature, manifest: Manifest) -> dict[str, Value] | None:
     """Inputs that fit the signature: the manifest's first example, else zeros with every free dimension 1.
 
-    :raises ModelRefused: when the example does not fit.
+    None where zeros would be more than a warm-up is worth.
+
+    :raises ModelRefused: when an example does not fit.
     """
-    example = manifest.examples[0].inputs if manifest.examples else {}
-    inputs = {spec.name: _sample(spec, example.get(spec.name)) for spec in signature.inputs}
+    examples = [_example_inputs(signature, example.inputs, i) for i, example in enumerate(manifest.examples)]
+    if examples:
+        return examples[0]
+    # in Python's integers, before anything is allocated
+    if sum(prod(d if isinstance(d, int) else 1 for d in spec.shape or ()) for spec in signature.inputs) > _MOST_ZEROS:
+        return None
+    return {spec.name: _zeros(spec) for spec in signature.inputs}
+
+
+def _example_inputs(signature: Signature, given: dict[str, Any], number: int) -> dict[str, Value]:
+    place = f"model.toml: examples[{number}]"
+    unknown = given.keys() - signature.input_by_name.keys()
+    if unknown:
+        raise ModelRefused(f"{place} has the input '{min(unknown)}', but the graph takes {signature.describe_inputs()}.")
+    inputs: dict[str, Value] = {}
+    for spec in signature.inputs:
+        if spec.name not in given and not spec.optional:
+            raise ModelRefused(f"{place} lacks the input '{spec.name}' {spec.describe()}.")
+        inputs[spec.name] = _example_value(spec, given[spec.name], place) if spec.name in given else None
     try:
         signature.check_shapes(inputs, dict.fromkeys(inputs, ""))
     except WrongShape as error:
-        raise ModelRefused(f"model.toml: the first of 'examples' does not fit the graph: {error}") from error
+        raise ModelRefused(f"{place} does not fit the graph: {error}") from error
     return inputs
 
 
-def _sample(spec: TensorSpec, example: object) -> Value:
+def _example_value(spec: TensorSpec, value: Any, place: str) -> Value:
+    if spec.sequence:
+        return [_example_tensor(spec, item, place) for item in value] if isinstance(value, list) else [_example_tensor(spec, value, place)]
+    return _example_tensor(spec, value, place)
+
+
+def _example_tensor(spec: TensorSpec, value: Any, place: str) -> Array:
+    """Only kinds of values are looked at here; the codecs, which a layer of models must not know, are stricter."""
+    kinds = {"float": "fiu", "integer": "iu", "bool": "b", "string": "U"}[spec.datatype.kind]
+    try:
+        found = np.asarray(value)
+        if found.size and found.dtype.kind not in kinds:
+            raise ValueError
+        return found.astype(spec.datatype.numpy)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ModelRefused(f"{place}: input '{spec.name}' is not {spec.describe()}.") from error
+
+
+def _zeros(spec: TensorSpec) -> Value:
     if spec.optional:
         return None
-    if example is not None and not spec.sequence:
-        try:
-            return np.asarray(example, spec.datatype.numpy)
-        except (ValueError, TypeError, OverflowError):
-            pass
     # ONNX Runtime does not tell the rank inside a sequence; rank 1 is the commonest.
     shape = tuple(d if isinstance(d, int) else 1 for d in spec.shape or ((1,) if spec.sequence else ()))
-    fill = "" if spec.datatype.kind == "string" else 0
-    tensor = np.full(shape, fill, spec.datatype.numpy)
+    tensor = np.full(shape, "" if spec.datatype.kind == "string" else 0, spec.datatype.numpy)
     return [tensor] if spec.sequence else tensor

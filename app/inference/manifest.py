@@ -1,9 +1,9 @@
 """``models/<name>/model.toml``: what the graph does not say about a model. Every key is optional."""
 
+import json
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
-
-import orjson
 
 from app.errors import ModelRefused
 
@@ -150,9 +150,9 @@ class _Reader:
             self._refuse(place, "takes a table with 'inputs', a table of tensors by input name")
         self._known(f"{place}.", entry, ("title", "inputs"))
         try:
-            orjson.dumps(entry["inputs"], option=orjson.OPT_PASSTHROUGH_DATETIME)
-        except TypeError:
-            self._refuse(place, "holds a date or another value that JSON does not have")
+            json.dumps(entry["inputs"], allow_nan=False)
+        except (TypeError, ValueError):
+            self._refuse(place, "holds a date, NaN, infinity or another value that JSON does not have")
         return Example(title=self._take(entry, "title", str, ""), inputs=entry["inputs"])
 
     def _golden(self, table: dict[str, Any]) -> Golden:
@@ -174,6 +174,8 @@ class _Reader:
 
     def _take(self, table: dict[str, Any], key: str, kind: type | tuple[type, ...], default: Any) -> Any:
         value = table.get(key.rpartition(".")[2], default)
+        if isinstance(value, float) and not isfinite(value):
+            self._refuse(key, "must be a finite number")
         # bool is an int in Python, never in a manifest
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             names = kind.__name__ if isinstance(kind, type) else "number"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from app.errors import ModelNotReady, ModelRefused, SettingError, UnknownModel, UnknownVersion
 from app.inference import manifest as manifests
 from app.inference.hashing import Hasher
-from app.inference.integrity import MODEL_FILE, PREPARED_FILE, FileRecord, VersionFiles, check, lock_of, record_of
+from app.inference.integrity import LOCK_NAME, MODEL_FILE, PREPARED_FILE, FileRecord, VersionFiles, check, lock_of, record_of
 from app.inference.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Entry:
     loaded: "Loaded | None" = None
     failure: str = ""
     failed_at: float = 0.0
+    preloaded: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -128,17 +129,19 @@ class Repository:
                 self._hasher.start(VersionFiles(self.folder, self.folder / name / self.entry(name).version, self._lock).large())
 
     def preload(self, which: str) -> None:
-        """Load ``default``, ``all``, or the names separated by commas. A failure is kept in its entry; the others go on.
+        """Load ``default``, ``all``, ``none``, or the names separated by commas. A failure is kept in its entry; the others go on.
 
         :raises SettingError: for a name that does not exist.
         """
         for name in self._preloaded(which):
             if name not in self._models:
                 raise SettingError(f"PRELOAD_MODELS names '{name}', but the models are {', '.join(self.names())}.")
-            self._load(self.entry(name))
+            entry = self.entry(name)
+            entry.preloaded = True
+            self._load(entry)
 
     def _preloaded(self, which: str) -> list[str]:
-        names = {"default": [self.default_model], "all": self.names()}.get(which, [name.strip() for name in which.split(",")])
+        names = {"default": [self.default_model], "all": self.names(), "none": []}.get(which, [name.strip() for name in which.split(",")])
         return [name for name in names if name]
 
     def _load(self, entry: Entry) -> None:
@@ -167,6 +170,8 @@ class Repository:
                 entry.failure = str(error)
             except OSError as error:
                 entry.failure = f"a file of the model cannot be read ({error.strerror})."
+            except Exception as error:
+                entry.failure = f"loading it failed in a way nobody foresaw ({type(error).__name__})."
 
     def _named(self, name: str) -> dict[str, Entry]:
         if name not in self._models:
@@ -217,7 +222,10 @@ def _manifest(folder: Path, lock: dict[str, FileRecord] | None) -> Manifest | Mo
         file = folder / manifests.FILE_NAME
         if lock is not None and (file.is_file() or f"{folder.name}/{file.name}" in lock):
             check(record_of(folder.parent, file), lock)
-            return manifests.of_table(folder.name, lock[f"{folder.name}/{file.name}"].table or {})
+            table = lock[f"{folder.name}/{file.name}"].table
+            if not isinstance(table, dict):
+                raise ModelRefused(f"{LOCK_NAME} does not say what {folder.name}/{file.name} holds; write it again with: onnx-lambda build")
+            return manifests.of_table(folder.name, table)
         return manifests.read(folder)
     except ModelRefused as error:
         return error

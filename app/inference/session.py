@@ -61,7 +61,11 @@ class Session:
         self._maps = {found.name: found for found in maps}
         self._map_of_labels = {found.labels_name: found.name for found in maps}
         self._bfloat16 = any("bfloat16" in arg.type for arg in (*inputs, *outputs))
-        self._order = [spec.name for spec in self.signature.outputs]
+        others = [s.name for s in self.signature.inputs if s.sequence or s.optional or s.datatype.kind == "string"]
+        if self._bfloat16 and others:
+            raise ModelRefused(
+                f"BF16 beside the string, sequence or optional input '{others[0]}' cannot be fed; put a Cast to float at that end."
+            )
 
     def run(self, inputs: Mapping[str, Value], outputs: Sequence[str], deadline: float | None = None) -> dict[str, Value]:
         """Run the model once (or once for each row, where the graph fixes the batch at 1).
@@ -139,8 +143,8 @@ class Session:
         return [_from_ort_value(value) for value in values]
 
     def _ort_value(self, spec: TensorSpec, value: Value) -> ort.OrtValue:
-        if value is None or isinstance(value, list):
-            raise RunFailed(f"input '{spec.name}': sequences and optionals cannot be combined with BF16 tensors.")
+        assert value is not None
+        assert not isinstance(value, list)
         if spec.datatype.name == "BF16":
             return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(bfloat16_bits(value), _BFLOAT16)
         return ort.OrtValue.ortvalue_from_numpy(value)

@@ -9,9 +9,10 @@ from typing import Any
 
 import orjson
 
-from app.errors import InternalError, Invalid, Problem
+from app.errors import InternalError, Invalid, ModelNotReady, Problem
 from app.observability import Observer
-from app.prediction import PredictionRequest, Predictor, Report
+from app.prediction import PredictionRequest, Predictor
+from app.report import Report
 
 _ROUTING = ("model", "version")
 _KEYS = frozenset({"inputs", "instances", "outputs", "parameters", "id", *_ROUTING})
@@ -40,17 +41,24 @@ class DirectInvoke:
             answer = self._predict(event, context, report)
         except Problem as problem:
             answer = problem.as_object(request_id) | {"retryable": problem.retryable}
+            report.reason = problem.detail if isinstance(problem, ModelNotReady) else ""
             failure = (problem.__cause__ or problem) if isinstance(problem, InternalError) else None
         except Exception as error:
             answer = InternalError("Something failed on our side; the log tells under this request id.").as_object(request_id)
             answer["retryable"], failure = True, error
-        seconds, code = time.perf_counter() - started, str(answer.get("code", ""))
-        cold = self._observer.take_cold_start()
-        if self._observer.writes(failure):
-            fields = {"request_id": request_id, "trigger": "direct", "status": answer.get("status", 200)}
-            fields |= {"duration_ms": round(seconds * 1000, 3), "cold_start": cold is not None}
-            self._observer.request(fields | report.fields(code), failure)
-        self._observer.count(report.measures(seconds, code), report.dimensions(code), cold)
+        wanted = event.get("id")
+        correlation_id = (
+            wanted if isinstance(wanted, str) and wanted.isascii() and wanted.isprintable() and len(wanted) <= 128 else request_id
+        )
+        fields = {"request_id": request_id, "correlation_id": correlation_id, "trigger": "direct", "status": answer.get("status", 200)}
+        report.tell(
+            self._observer,
+            fields,
+            seconds=time.perf_counter() - started,
+            code=str(answer.get("code", "")),
+            failure=failure,
+            cold=self._observer.take_cold_start(),
+        )
         return answer
 
     def _predict(self, event: dict[str, Any], context: Any, report: Report) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -88,8 +89,14 @@ def serve(models: Path, port: int, **settings: str) -> subprocess.Popen[str]:
 
 
 def first_lines(running: subprocess.Popen[str], count: int) -> list[str]:
+    """The first lines of a process; it is killed where they do not come, so that the test fails rather than hangs."""
     assert running.stdout is not None
-    return [running.stdout.readline() for _ in range(count)]
+    guard = threading.Timer(60, running.kill)
+    guard.start()
+    try:
+        return [running.stdout.readline() for _ in range(count)]
+    finally:
+        guard.cancel()
 
 
 def test_serve_prints_a_curl_that_works(models: Path) -> None:
@@ -108,8 +115,6 @@ def test_serve_prints_a_curl_that_works(models: Path) -> None:
 
 def test_serve_finishes_what_it_is_doing_on_sigterm(models: Path) -> None:
     """On SIGTERM a request that is being answered is answered, then the process ends."""
-    import threading
-
     port = free_port()
     running = serve(models, port, REQUEST_TIMEOUT_S="3")
     try:

@@ -232,8 +232,9 @@ def test_overflow_is_not_the_infinity_that_a_model_may_allow() -> None:
     """1e400 is out of range, also for a model that allows infinity."""
     spec = TensorSpec("x", BY_NAME["FP64"], None)
 
-    with pytest.raises(OutOfRange, match="1e400"):
-        predict_json.decode(b'{"inputs": [1e400]}', Signature((spec,), (spec,), nan_input="allow"))
+    with pytest.raises(OutOfRange, match=r"input 'x' at \[1\] is 1e400") as raised:
+        predict_json.decode(b'{"inputs": [1, 1e400]}', Signature((spec,), (spec,), nan_input="allow"))
+    assert "/inputs/1" == raised.value.pointer
 
 
 def test_the_overflowing_number_is_blamed() -> None:

@@ -147,3 +147,11 @@ def test_without_lambda_the_image_says_what_to_do(image: str) -> None:
     assert 64 == done.returncode
     assert b"docker run -p 8080:8080 IMAGE serve" in done.stderr
     assert b"aws-lambda-rie" in done.stderr
+
+
+def test_image_is_small(image: str) -> None:
+    """The image adds at most 200 MB to its base: what it holds is looked at before it grows."""
+    sizes = [int(engine.docker("image", "inspect", "--format", "{{.Size}}", name).stdout) for name in (image, "python:3.13-slim-trixie")]
+
+    print(f"image {sizes[0] / 1e6:.1f} MB, its base {sizes[1] / 1e6:.1f} MB")
+    assert sizes[0] - sizes[1] < 200e6

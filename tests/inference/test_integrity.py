@@ -135,7 +135,7 @@ def test_model_that_was_slipped_in_is_refused(built: Path) -> None:
         open_at(built).get("stranger")
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"files": {"a": 1}}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"files": {"a": 1}}', b'{"format": 99, "files": {}}', b"\xff"])
 def test_unreadable_lock_serves_nothing(built: Path, content: bytes) -> None:
     """A lock that cannot be read lets no model serve."""
     (built / "models.lock").write_bytes(content)
@@ -311,3 +311,26 @@ def test_a_damaged_manifest_of_the_default_model_is_told(built: Path) -> None:
 
     with pytest.raises(ModelNotReady, match=r"model\.toml"):
         open_at(built).get()
+
+
+def test_a_lock_without_the_manifests_table_is_refused(built: Path) -> None:
+    """A lock that does not say what model.toml holds is refused: labels and policies would be missing."""
+    lock = json.loads((built / "models.lock").read_text())
+    for table in (None, [1]):
+        lock["files"]["iris/model.toml"]["table"] = table
+        (built / "models.lock").write_text(json.dumps(lock))
+        with pytest.raises(ModelNotReady, match=r"does not say what iris/model\.toml holds"):
+            open_at(built).get("iris")
+
+
+def test_a_built_model_has_its_manifest(built: Path) -> None:
+    """What model.toml says holds after a build, too."""
+    assert ("setosa", "versicolor", "virginica") == open_at(built).get("iris").signature.labels
+
+
+def test_a_model_may_be_deleted_before_the_next_build(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that was deleted on purpose does not stand in the way of a build."""
+    shutil.rmtree(built / "large")
+    assert 0 == build(built, monkeypatch)
+
+    assert ["digits", "iris"] == open_at(built).names()

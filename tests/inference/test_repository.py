@@ -7,7 +7,9 @@ from onnx import TensorProto as T
 
 from app.errors import ModelNotReady, SettingError, UnknownModel, UnknownVersion
 from app.inference import repository as repositories
+from app.inference import signature as signatures
 from app.inference.repository import Repository, threads_for
+from app.inference.session import Session
 from tests import graphs
 
 IDENTITY = graphs.identity(T.FLOAT)
@@ -129,7 +131,11 @@ def test_failure_is_kept_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("[[examples]]\ntitle = 'x'", "takes a table with 'inputs'"),
         ("[golden]\nfile = '../x'", "'golden.file' takes the name of a file beside model.toml"),
         ("[[examples]]\ninputs = { x = 1979-05-27 }", "holds a date"),
-        ("[[examples]]\ninputs = { x = [[1.0]] }", "the first of 'examples' does not fit the graph"),
+        ("[[examples]]\ninputs = { x = [nan] }", "NaN"),
+        ("[[examples]]\ninputs = { x = ['a'] }", "examples[0]: input 'x' is not FP32 [n]"),
+        ("[[examples]]\ninputs = { x = [1.0] }\n[[examples]]\ninputs = { x = [1.0], z = 1 }", "examples[1] has the input 'z'"),
+        ("[golden]\nrtol = inf", "'golden.rtol' must be a finite number"),
+        ("[[examples]]\ninputs = { x = [[1.0]] }", "examples[0] does not fit the graph"),
         ("title = ", "is not valid TOML"),
         ("default = 1", "'default' takes true or false"),
         ("[golden]\nrtol = true", "'golden.rtol' takes a number"),
@@ -165,3 +171,65 @@ def test_unknown_version(tmp_path: Path, name: str, version: str) -> None:
 def test_threads_follow_memory(memory_mb: int, wanted: int, threads: int) -> None:
     """One thread for each 1,769 MB that Lambda gives a vCPU for, unless the setting says otherwise."""
     assert threads == threads_for(memory_mb, wanted)
+
+
+def test_session_is_set_up_for_a_small_box(tmp_path: Path) -> None:
+    """Threads are explicit, nothing spins, runs are sequential, and the CPU is the only provider."""
+    graphs.put(tmp_path, "m", IDENTITY)
+    session = Repository(tmp_path, threads=3).get().session._ort
+    chosen = session.get_session_options()
+
+    assert (3, 1) == (chosen.intra_op_num_threads, chosen.inter_op_num_threads)
+    assert "ORT_SEQUENTIAL" == chosen.execution_mode.name
+    assert ["0", "0"] == [chosen.get_session_config_entry(f"session.{pool}_op.allow_spinning") for pool in ("intra", "inter")]
+    assert ["CPUExecutionProvider"] == session.get_providers()
+    assert not session._enable_fallback
+
+
+def test_a_model_is_run_once_when_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading ends with one run, so that the first caller does not pay for the first allocations."""
+    graphs.put(tmp_path, "m", graphs.two_inputs())
+    runs: list[dict[str, tuple[int, ...]]] = []
+    run = Session.run
+    monkeypatch.setattr(
+        Session, "run", lambda self, inputs, *more: runs.append({k: v.shape for k, v in inputs.items()}) or run(self, inputs, *more)
+    )
+    open_at(tmp_path).get()
+
+    assert [{"input_ids": (1, 1), "attention_mask": (1, 1)}] == runs
+
+
+@pytest.mark.parametrize("size", [2_000_000, 2**33])
+def test_huge_fixed_dimensions_are_not_allocated(tmp_path: Path, size: int) -> None:
+    """A graph of absurd fixed dimensions is loaded without a warm-up, and shows no example; the other models serve."""
+    graphs.put(tmp_path, "absurd", graphs.identity(T.FLOAT, ["n", size, size]))
+    graphs.put(tmp_path, "good", IDENTITY)
+    repository = open_at(tmp_path, "good")
+    repository.preload("all")
+
+    assert {"absurd", "good"} == {entry.name for entry in repository.entries() if entry.loaded}
+
+
+def test_what_nobody_foresaw_fails_one_model_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any failure of a load is that model's failure, told by its kind."""
+    graphs.put(tmp_path, "a", IDENTITY)
+    graphs.put(tmp_path, "b", graphs.two_inputs())
+    read = signatures.read
+    monkeypatch.setattr(signatures, "read", lambda inputs, *more: 1 / 0 if len(inputs) == 2 else read(inputs, *more))
+    repository = open_at(tmp_path, "a")
+    repository.preload("all")
+
+    assert "a" == repository.get().name
+    with pytest.raises(ModelNotReady, match="ZeroDivisionError"):
+        repository.get("b")
+
+
+def test_bfloat16_beside_strings_is_refused_at_load(tmp_path: Path) -> None:
+    """What ONNX Runtime cannot be fed is refused when the model is loaded, with what to do."""
+    nodes = [graphs.node("Identity", ["x"], ["y"]), graphs.node("Identity", ["t"], ["u"])]
+    inputs = [graphs.tensor("x", T.BFLOAT16, ["n"]), graphs.tensor("t", T.STRING, ["n"])]
+    outputs = [graphs.tensor("y", T.BFLOAT16, ["n"]), graphs.tensor("u", T.STRING, ["n"])]
+    graphs.put(tmp_path, "m", graphs.model(nodes, inputs, outputs))
+
+    with pytest.raises(ModelNotReady, match="put a Cast"):
+        open_at(tmp_path).get()
