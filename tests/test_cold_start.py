@@ -59,3 +59,20 @@ def test_import_budget(imported: set[str]) -> None:
 
     assert len(ours) <= 42, sorted(ours)
     assert len(imported) <= 480, len(imported)
+
+
+@pytest.mark.parametrize("on_lambda", [True, False])
+def test_numpy_is_imported_without_docstrings_on_lambda_alone(on_lambda: bool) -> None:
+    """On Lambda NumPy's docstring modules are not read (decision 6), and it computes as ever; elsewhere it is as it is."""
+    script = (
+        "import app, sys, numpy as np\n"
+        "modules = [sys.modules[f'numpy._core.{name}'] for name in ('_add_newdocs', '_add_newdocs_scalars')]\n"
+        "assert 6.0 == np.einsum('i->', np.linalg.inv(np.eye(3)) @ np.array([1.0, 2.0, 3.0]))\n"
+        "print(all(hasattr(module, '__file__') for module in modules), np.ndarray.sum.__doc__ is None)"
+    )
+    environment = {"PATH": os.environ["PATH"]} | ({"AWS_LAMBDA_FUNCTION_NAME": "f"} if on_lambda else {})
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert ("False True" if on_lambda else "True False") == ended.stdout.strip()

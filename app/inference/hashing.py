@@ -1,6 +1,5 @@
 """Hashes large files in threads, from as early as the process knows which it will load."""
 
-import hashlib
 import mmap
 import threading
 from collections.abc import Iterable
@@ -59,6 +58,8 @@ class _Hashing:
         self.thread.start()
 
     def _hash(self, file: Path) -> None:
+        import hashlib
+
         try:
             with file.open("rb") as stream:
                 if not self.before.size:

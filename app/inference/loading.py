@@ -1,6 +1,5 @@
 """From a version's folder to a session that has run once: check, load, warm up, with the time each took."""
 
-import hashlib
 import mmap
 import time
 from collections.abc import Mapping
@@ -80,7 +79,7 @@ class _Check:
         graph, folder = self._files.graph, self._files.folder
         if self._before.size <= FROM_BYTES:
             content = graph.read_bytes()
-            self._accept(FileRecord(self._files.name_of(graph), hashlib.sha256(content).hexdigest(), len(content)))
+            self._accept(FileRecord(self._files.name_of(graph), integrity.sha256_of(content), len(content)))
             external = external_files(content, folder)
         else:
             with graph.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
