@@ -99,8 +99,9 @@ def test_every_test_says_what_is_true() -> None:
 def test_no_machine_and_no_registry_in_committed_files() -> None:
     """No committed file names a package registry's address, a pip index or a place on somebody's machine."""
     host = re.compile(
-        r"--(?:extra-)?index-url\s+\S|(?:index|pypi|files|registry)[\w.-]*\.(?:org|com|io|net)/(?:simple|packages)|/home/\w+/|/Users/\w+/|/root/\.pyenv|/work/(?:main|shared)"
+        r"--(?:extra-)?index-url\s+\S|(?:index|pypi|files|registry)[\w.-]*\.(?:org|com|io|net)/(?:simple|packages)|/home/\w+/|/Users/\w+/|/root/\.\w+"
     )
+    host = re.compile(f"{host.pattern}|{re.escape(str(ROOT))}/")
     found = [
         f"{name(path)}: {match[0]}"
         for path in committed()
