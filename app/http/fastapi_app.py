@@ -46,7 +46,12 @@ def create(runner: Runner) -> fastapi.FastAPI:
         if route.endpoint is None:
             continue
         names = [part[1:-1] for part in route.path.split("/") if part[:1] == "{"]
-        extra: dict[str, Any] = {"parameters": [_PARAMETERS[name] for name in names], "responses": {"default": openapi.ERROR_RESPONSE}}
+        tag = "any model" if route.path.startswith(("/models", "/predict")) else "service"
+        extra: dict[str, Any] = {
+            "tags": [tag],
+            "parameters": [_PARAMETERS[name] for name in names],
+            "responses": {"default": openapi.ERROR_RESPONSE},
+        }
         if route.method == "POST":
             extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
         api.add_api_route(
