@@ -90,7 +90,12 @@ def _beside(model: Path, manifest: Manifest) -> list[Path]:
 
 def _record(copy: Path, file: Path) -> FileRecord:
     record = record_of(copy, file)
-    return record._replace(table=manifests.table_of(file.parent)) if file.name == manifests.FILE_NAME else record
+    if file.name == manifests.FILE_NAME:
+        return record._replace(table=manifests.table_of(file.parent))
+    if file.name == PREPARED_FILE:
+        external = external_files(file.read_bytes(), file.parent)
+        return record._replace(table={"external": [path.relative_to(file.parent).as_posix() for path in external]})
+    return record
 
 
 def _files(copy: Path, entry: Entry) -> list[Path]:

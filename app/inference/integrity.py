@@ -27,7 +27,7 @@ class FileRecord(NamedTuple):
     path: str
     sha256: str
     size: int
-    # What stands in a model.toml, so that a start need not read TOML
+    # What build found out, so that a start need not: what stands in a model.toml, a prepared graph's external files
     table: dict[str, Any] | None = None
 
 
@@ -45,6 +45,12 @@ class VersionFiles:
     def name_of(self, file: Path) -> str:
         """The file's name in the lock."""
         return file.relative_to(self._repository).as_posix()
+
+    def known_external_files(self) -> list[Path] | None:
+        """The external data of a prepared graph, as build checked and wrote it down; None where that is not known."""
+        record = self.lock.get(self.name_of(self.graph)) if self.lock is not None and self.prepared else None
+        names = record.table.get("external") if record is not None and isinstance(record.table, dict) else None
+        return [self.folder / name for name in names] if isinstance(names, list) else None
 
     def originals(self) -> list[FileRecord]:
         """The lock's records of what was there before build."""

@@ -336,3 +336,15 @@ def test_a_model_may_be_deleted_before_the_next_build(built: Path, monkeypatch: 
     assert 0 == build(built, monkeypatch)
 
     assert ["digits", "iris"] == open_at(built).names()
+
+
+def test_a_lock_without_the_external_files_still_finds_them(built: Path) -> None:
+    """Where the lock does not say which external files a prepared graph has, the graph is walked, and they are checked all the same."""
+    lock = json.loads((built / "models.lock").read_text())
+    assert {"external": ["model.prepared.data"]} == lock["files"]["large/1/model.prepared.onnx"].pop("table")
+    (built / "models.lock").write_text(json.dumps(lock))
+    assert "large" == open_at(built).get("large").name
+    DAMAGE["flipped"](built / "large/1/model.prepared.data")
+
+    with pytest.raises(ModelNotReady, match=r"model\.prepared\.data"):
+        open_at(built).get("large")
