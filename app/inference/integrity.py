@@ -47,10 +47,18 @@ class VersionFiles:
         return file.relative_to(self._repository).as_posix()
 
     def known_external_files(self) -> list[Path] | None:
-        """The external data of a prepared graph, as build checked and wrote it down; None where that is not known."""
+        """The external data of a prepared graph, as build checked and wrote it down; None where that is not known.
+
+        :raises ModelRefused: when one is missing.
+        """
         record = self.lock.get(self.name_of(self.graph)) if self.lock is not None and self.prepared else None
         names = record.table.get("external") if record is not None and isinstance(record.table, dict) else None
-        return [self.folder / name for name in names] if isinstance(names, list) else None
+        if not isinstance(names, list):
+            return None
+        for name in names:
+            if not (self.folder / name).is_file():
+                raise ModelRefused(f"the external-data file {self.name_of(self.folder / name)} is missing.")
+        return [self.folder / name for name in names]
 
     def originals(self) -> list[FileRecord]:
         """The lock's records of what was there before build."""
