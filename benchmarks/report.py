@@ -25,7 +25,8 @@ def merge(machine: dict[str, object], parts: dict[str, Part]) -> dict[str, Any]:
     earlier: dict[str, Part] = {}
     if RESULTS.exists():
         stored = json.loads(RESULTS.read_text())
-        if stored.get("machine") == machine:
+        # "commit" is that of the newest run; parts of earlier ones stay
+        if {**stored.get("machine", {}), "commit": ""} == {**machine, "commit": ""}:
             earlier = stored["parts"]
     every = earlier | parts
     return {"machine": machine, "parts": {name: every[name] for name in TITLES if name in every}}
