@@ -82,6 +82,10 @@ class TensorSpec(NamedTuple):
     sequence: bool = False
     optional: bool = False
 
+    def smallest_shape(self) -> tuple[int, ...]:
+        """The shape with every free dimension 1. ONNX Runtime does not tell the rank inside a sequence; 1 is the commonest."""
+        return tuple(d if isinstance(d, int) else 1 for d in self.shape or ((1,) if self.sequence else ()))
+
     def describe(self) -> str:
         """For messages: ``FP32 [batch, 4]``."""
         dims = "any shape" if self.shape is None else f"[{', '.join('?' if d is None else str(d) for d in self.shape)}]"

@@ -69,7 +69,7 @@ def _greeting(program: Program, port: int) -> list[str]:
         return lines
     path = "/predict" if loaded.name == repository.default_model else f"/models/{loaded.name}/predict"
     body = json.dumps(
-        example_body(loaded.signature, loaded.manifest.examples[0].inputs if loaded.manifest.examples else None),
+        example_body(loaded.signature, loaded.manifest.example),
         separators=(",", ":"),
         ensure_ascii=False,
     )

@@ -17,21 +17,15 @@ def example_body(signature: Signature, inputs: Mapping[str, Any] | None) -> dict
     """
     if inputs is not None and all(spec.name in inputs for spec in signature.inputs if not spec.optional):
         return {"inputs": dict(inputs)}
-    if sum(prod(_sizes(spec)) for spec in signature.inputs) > _MOST_VALUES:
+    if sum(prod(spec.smallest_shape()) for spec in signature.inputs) > _MOST_VALUES:
         return None
     return {"inputs": {spec.name: _zeros(spec) for spec in signature.inputs}}
-
-
-def _sizes(spec: TensorSpec) -> list[int]:
-    # ONNX Runtime does not tell the rank inside a sequence; rank 1 is the commonest.
-    shape = spec.shape or ((1,) if spec.sequence else ())
-    return [size if isinstance(size, int) else 1 for size in shape]
 
 
 def _zeros(spec: TensorSpec) -> Any:
     if spec.optional:
         return None
     value: Any = {"string": "", "bool": False, "float": 0.0}.get(spec.datatype.kind, 0)
-    for size in reversed(_sizes(spec)):
+    for size in reversed(spec.smallest_shape()):
         value = [value] * size
     return [value] if spec.sequence else value

@@ -59,7 +59,7 @@ def describe(loaded: Loaded, versions: list[str]) -> dict[str, Any]:
         "default_outputs": list(signature.default_outputs or signature.output_by_name),
         "batch": _batch(loaded),
         "nan": {"input": signature.nan_input, "output": signature.nan_output},
-        "example": example_body(signature, manifest.examples[0].inputs if manifest.examples else None),
+        "example": example_body(signature, manifest.example),
         "links": {"self": path, "predict": f"{path}/predict"},
     }
 

@@ -38,7 +38,7 @@ def add_models(document: dict[str, Any], repository: Repository) -> dict[str, An
         # A model's name is a valid component name: letters, digits, dots, dashes, underscores.
         name = loaded.name
         schemas[f"{name}Request"], schemas[f"{name}Response"] = _request(loaded), _response(loaded)
-        example = example_body(loaded.signature, loaded.manifest.examples[0].inputs if loaded.manifest.examples else None)
+        example = example_body(loaded.signature, loaded.manifest.example)
         paths = [f"/models/{loaded.name}/predict"] + (["/predict"] if loaded.name == repository.default_model else [])
         for path in paths:
             operation = {

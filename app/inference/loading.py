@@ -141,7 +141,7 @@ def sample_inputs(signature: Signature, manifest: Manifest) -> dict[str, Value] 
     if examples:
         return examples[0]
     # in Python's integers, before anything is allocated
-    if sum(prod(d if isinstance(d, int) else 1 for d in spec.shape or ()) for spec in signature.inputs) > _MOST_ZEROS:
+    if sum(prod(spec.smallest_shape()) for spec in signature.inputs) > _MOST_ZEROS:
         return None
     return {spec.name: _zeros(spec) for spec in signature.inputs}
 
@@ -184,7 +184,5 @@ def _example_tensor(spec: TensorSpec, value: Any, place: str) -> Array:
 def _zeros(spec: TensorSpec) -> Value:
     if spec.optional:
         return None
-    # ONNX Runtime does not tell the rank inside a sequence; rank 1 is the commonest.
-    shape = tuple(d if isinstance(d, int) else 1 for d in spec.shape or ((1,) if spec.sequence else ()))
-    tensor = np.full(shape, "" if spec.datatype.kind == "string" else 0, spec.datatype.numpy)
+    tensor = np.full(spec.smallest_shape(), "" if spec.datatype.kind == "string" else 0, spec.datatype.numpy)
     return [tensor] if spec.sequence else tensor

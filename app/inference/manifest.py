@@ -55,6 +55,11 @@ class Manifest(NamedTuple):
     examples: tuple[Example, ...] = ()
     golden: Golden | None = None
 
+    @property
+    def example(self) -> dict[str, Any] | None:
+        """The inputs of the first example, which stands for all."""
+        return self.examples[0].inputs if self.examples else None
+
 
 def read(folder: Path) -> Manifest:
     """The manifest of the model in ``folder``.
