@@ -3,9 +3,11 @@
 import time
 from typing import NamedTuple
 
-from app.codecs import CODECS
-from app.codecs.call import Call, Codec, ModelTag, batch_size
-from app.errors import BodyTooLarge, ResultTooLarge, UnsupportedContentType
+import numpy as np
+
+from app.codecs import reader_of, writer_of
+from app.codecs.call import Call, ModelTag, batch_size
+from app.errors import BodyTooLarge, ResultTooLarge
 from app.inference.loading import Loaded
 from app.inference.repository import Repository
 from app.report import Report
@@ -15,7 +17,9 @@ from app.tensors import Value, elements, largest
 class PredictionRequest(NamedTuple):
     """What a caller wants, still as bytes: it can be answered now, or stored and answered later with the same bytes.
 
-    ``model`` None is the default model, ``version`` None the newest. ``deadline`` is in ``time.monotonic()`` seconds.
+    ``model`` None is the default model, ``version`` None the newest. ``accept`` is an ``Accept`` header, None for whatever
+    the dialect answers by itself. ``outputs`` are those to answer, for formats whose bodies cannot say it; empty for the
+    model's choice. ``deadline`` is in ``time.monotonic()`` seconds.
     """
 
     body: bytes
@@ -23,6 +27,8 @@ class PredictionRequest(NamedTuple):
     version: str | None = None
     dialect: str = "predict"
     content_type: str = "application/json"
+    accept: str | None = None
+    outputs: tuple[str, ...] = ()
     deadline: float | None = None
 
 
@@ -38,7 +44,7 @@ class Predictor:
 
     def __init__(self, repository: Repository, *, max_body_bytes: int, max_result_bytes: int) -> None:
         self._repository = repository
-        self._max_body_bytes = max_body_bytes
+        self.max_body_bytes = max_body_bytes
         self._max_result_bytes = max_result_bytes
 
     def answer(self, request: PredictionRequest, report: Report | None = None) -> PredictionResponse:
@@ -52,9 +58,32 @@ class Predictor:
         self.check_size(len(request.body))
         loaded = self._repository.get(request.model, request.version)
         report.model, report.version, report.digest = loaded.name, loaded.version, loaded.digest
-        codec = self._codec(request)
         started = time.perf_counter()
-        call = codec.decode(request.body, loaded.signature)
+        answered = False
+        try:
+            response = self._answer(request, loaded, report)
+            answered = True
+        finally:
+            seconds = time.perf_counter() - started
+            loaded.statistics.count(report.phases, seconds, rows=report.rows, failed=not answered)
+        return response
+
+    def check_size(self, size: int) -> None:
+        """Compare a body's size with the limit.
+
+        :raises BodyTooLarge: with the limit and the size.
+        """
+        if size > self.max_body_bytes:
+            raise BodyTooLarge(f"The body has {size} bytes, but at most {self.max_body_bytes} are taken (MAX_BODY_BYTES).")
+
+    def _answer(self, request: PredictionRequest, loaded: Loaded, report: Report) -> PredictionResponse:
+        signature = loaded.signature
+        reader, parameters = reader_of(request.dialect, request.content_type)
+        writer, _ = writer_of(request.dialect, request.accept)
+        started = time.perf_counter()
+        call = reader.decode(request.body, parameters, signature)
+        if request.outputs:
+            call = call._replace(outputs=signature.chosen_outputs(request.outputs, "?outputs="))
         decoded = time.perf_counter()
         report.phases["decode"] = decoded - started
         report.inputs, report.rows = call.inputs, batch_size(call.inputs)
@@ -62,35 +91,18 @@ class Predictor:
         ran = time.perf_counter()
         report.phases["run"] = ran - decoded
         report.outputs = outputs
-        body = codec.encode(call, loaded.signature, ModelTag(loaded.name, loaded.version, loaded.digest), outputs)
+        body, content_type = writer.encode(call, signature, ModelTag(loaded.name, loaded.version, loaded.digest), outputs)
         report.phases["encode"] = time.perf_counter() - ran
         if len(body) > self._max_result_bytes:
             raise self._too_large(outputs, len(body))
-        return PredictionResponse(body, codec.content_type)
-
-    def check_size(self, size: int) -> None:
-        """Compare a body's size with the limit.
-
-        :raises BodyTooLarge: with the limit and the size.
-        """
-        if size > self._max_body_bytes:
-            raise BodyTooLarge(f"The body has {size} bytes, but at most {self._max_body_bytes} are taken (MAX_BODY_BYTES).")
-
-    def _codec(self, request: PredictionRequest) -> Codec:
-        codecs = CODECS[request.dialect]
-        media_type = request.content_type.partition(";")[0].strip().lower()
-        if media_type not in codecs:
-            got = f"'{media_type[:80]}'" if media_type else "no content type"
-            hint = " (curl -d sends that unless it is told -H 'Content-Type: application/json')" if "form" in media_type else ""
-            raise UnsupportedContentType(f"The body came with {got}{hint}; send one of {', '.join(codecs)}.")
-        return codecs[media_type]
+        return PredictionResponse(body, content_type)
 
     def _run(self, loaded: Loaded, call: Call, deadline: float | None) -> dict[str, Value]:
         signature = loaded.signature
         # Ranking needs the class labels, also where the caller did not ask to see them.
         hidden = signature.constant_outputs.difference(call.outputs) if call.top_k else ()
         outputs = loaded.session.run(call.inputs, (*call.outputs, *hidden), deadline)
-        # Known before the megabytes are written: a number takes two bytes of JSON at least, a ranked class twenty.
+        # Known before the megabytes are written.
         least = sum(_least_bytes(value, call.top_k) for value in outputs.values())
         if least > self._max_result_bytes:
             raise self._too_large(outputs, least, at_least=True)
@@ -106,7 +118,9 @@ class Predictor:
 
 
 def _least_bytes(value: Value, top_k: int) -> int:
+    """What a value takes in any format at least: a number two bytes of JSON, or its own in binary; a ranked class six."""
     if top_k and not isinstance(value, list) and value is not None and value.ndim > 1 and value.dtype.kind == "f":
         width = value.shape[-1]
-        return 0 if width == 0 else value.size // width * min(top_k, width) * 20
-    return 2 * elements(value)
+        return 0 if width == 0 else value.size // width * min(top_k, width) * 6
+    item_bytes = min(2, value.dtype.itemsize) if isinstance(value, np.ndarray) else 1
+    return item_bytes * elements(value)

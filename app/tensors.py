@@ -1,12 +1,13 @@
 """The one table of datatypes (NumPy ⇄ ONNX ⇄ Open Inference ⇄ bytes per item) and what a model takes and gives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from app.errors import WrongShape
+from app.errors import Invalid, MissingInput, NotFinite, UnknownInput, UnknownOutput, WrongShape
+from app.images import Image
 
 Array = np.ndarray[Any, np.dtype[np.generic]]
 Uint16Array = np.ndarray[Any, np.dtype[np.uint16]]
@@ -47,6 +48,11 @@ DATATYPES: tuple[Datatype, ...] = (
 BY_NAME = {row.name: row for row in DATATYPES}
 BY_ONNX = {row.onnx: row for row in DATATYPES}
 BFLOAT16_MAX = 3.3895313892515355e38  # 0x7F7F, the largest finite BF16
+
+
+def escaped(name: str) -> str:
+    """A reference token of a JSON Pointer (RFC 6901, section 4)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def elements(value: Value) -> int:
@@ -107,8 +113,10 @@ class Signature:
     default_outputs: tuple[str, ...] = ()
     # Outputs that do not vary with the rows: the class labels of a ZipMap.
     constant_outputs: frozenset[str] = frozenset()
-    nan_input: Literal["refuse", "allow"] = "refuse"
+    # binary: text formats refuse NaN and infinity, binary ones carry them as every other value
+    nan_input: Literal["refuse", "binary", "allow"] = "binary"
     nan_output: Literal["null", "string", "error"] = "null"
+    image: Image | None = None
     input_by_name: dict[str, TensorSpec] = field(init=False, repr=False)
     output_by_name: dict[str, TensorSpec] = field(init=False, repr=False)
 
@@ -119,6 +127,58 @@ class Signature:
     def describe_inputs(self) -> str:
         """For messages: every input with its datatype and shape."""
         return ", ".join(f"'{spec.name}' {spec.describe()}" for spec in self.inputs) or "no inputs"
+
+    def check_input_names(self, names: Collection[str], pointer: str) -> None:
+        """Check that every input which the model needs is there, and no other.
+
+        :param pointer: the JSON Pointer of what holds the inputs.
+        :raises UnknownInput: or :class:`MissingInput`, with the inputs that the model has.
+        """
+        for name in names:
+            if name not in self.input_by_name:
+                raise UnknownInput(
+                    f"There is no input '{name[:64]}'; the model expects {self.describe_inputs()}.",
+                    pointer=f"{pointer}/{escaped(name[:64])}",
+                )
+        missing = [spec.name for spec in self.inputs if spec.name not in names and not spec.optional]
+        if missing:
+            raise MissingInput(
+                f"expected {len(self.inputs)} inputs but got {len(names)}: missing required input(s) {', '.join(missing)}; "
+                f"the model expects {self.describe_inputs()}.",
+                pointer=pointer,
+            )
+
+    def chosen_outputs(self, wanted: Sequence[str] | None, pointer: str) -> tuple[str, ...]:
+        """The outputs to compute: those that are wanted, or for None the manifest's choice, or all.
+
+        :param pointer: the JSON Pointer of the list.
+        :raises UnknownOutput: with the outputs that the model has.
+        :raises Invalid: for one that is named twice.
+        """
+        if wanted is None:
+            return self.default_outputs or tuple(self.output_by_name)
+        for i, name in enumerate(wanted):
+            if name not in self.output_by_name:
+                known = ", ".join(self.output_by_name)
+                raise UnknownOutput(f"There is no output '{name[:64]}'; the model has {known}.", pointer=f"{pointer}/{i}")
+            if name in wanted[:i]:
+                raise Invalid(f"output '{name}' already exists in request.", pointer=f"{pointer}/{i}")
+        return tuple(wanted)
+
+    def check_finite(self, values: Mapping[str, Value], places: Mapping[str, str]) -> None:
+        """Check what came in binary for NaN and infinity, where ``model.toml`` refuses them in every format.
+
+        :raises NotFinite: naming the input and the first position.
+        """
+        if self.nan_input != "refuse":
+            return
+        for name, value in values.items():
+            for tensor in value if isinstance(value, list) else () if value is None else (value,):
+                if tensor.dtype.kind == "f" and not (finite := np.isfinite(cast(Any, tensor))).all():
+                    place = np.argwhere(~finite)[0].tolist()
+                    raise NotFinite(
+                        f"input '{name}' at {place} is {tensor[tuple(place)]}; the model expects finite numbers.", pointer=places[name]
+                    )
 
     def check_shapes(self, values: Mapping[str, Value], places: Mapping[str, str]) -> None:
         """Check every tensor against its declared shape, binding each symbolic dimension once for the request.

@@ -5,12 +5,10 @@ It is the whole codec of `/predict`: names, shapes and numbers are checked, the 
 
 from typing import cast
 
-from app.codecs import CODECS
+from app.codecs import predict_json
 from app.codecs.call import Call, ModelTag
 from app.tensors import BY_NAME, Signature, TensorSpec
 from benchmarks.json_rivals import Array, Decoder, Encoder
-
-_codec = CODECS["predict"]["application/json"]
 
 
 def _signature(rank: int) -> Signature:
@@ -24,7 +22,7 @@ def decoder(rank: int) -> Decoder:
     signature = _signature(rank)
 
     def decode(document: bytes, _shape: tuple[int, ...]) -> Array:
-        return cast(Array, _codec.decode(document, signature).inputs["X"])
+        return cast(Array, predict_json.decode(document, {}, signature).inputs["X"])
 
     return decode
 
@@ -34,4 +32,4 @@ def encoder(rank: int) -> Encoder:
     signature = _signature(rank)
     call = Call({}, ("Y",))
     tag = ModelTag("iris", "1", "sha256:" + "0" * 64)
-    return lambda array: _codec.encode(call, signature, tag, {"Y": array})
+    return lambda array: predict_json.encode(call, signature, tag, {"Y": array}).body

@@ -7,3 +7,6 @@ pin() { "$uv" pip compile --universal --upgrade --python-version 3.11 --generate
 pin pyproject.toml -o requirements/runtime.lock
 pin pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock
 pin --group sam -o requirements/sam.lock
+pin pyproject.toml --extra arrow -c requirements/runtime.lock -o requirements/arrow.lock
+pin pyproject.toml --extra text -c requirements/runtime.lock -o requirements/text.lock
+pin --group kserve -o requirements/kserve.lock

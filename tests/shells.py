@@ -82,7 +82,7 @@ class EventTransport(httpx.BaseTransport):
         answer = self._invoke(http_api_event(request))
         assert set(answer) == {"statusCode", "headers", "body", "isBase64Encoded"}, answer
         body = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
-        return httpx.Response(answer["statusCode"], headers=answer["headers"], content=body, request=request)
+        return httpx.Response(answer["statusCode"], headers=answer["headers"], stream=httpx.ByteStream(body), request=request)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ SLOW = [
     "pydantic",
     "mangum",
     "boto3",
-    "botocore",
+    "botocore.session",  # Powertools imports the bare package where there is one, which is next to nothing
     "uvicorn",
     "simdjson",
     "asyncio",

@@ -7,13 +7,19 @@ from app.tensors import Signature, Value
 
 
 class Call(NamedTuple):
-    """A request as arrays that fit the signature. ``outputs`` are the names to compute, in the order to answer them."""
+    """A request as arrays that fit the signature. ``outputs`` are the names to compute, in the order to answer them.
+
+    ``top_k`` is how many of a row's classes are answered at most, 0 for all scores as they are. ``nan_output`` is the
+    request's own NaN policy, empty for the model's. ``details`` are for the writer of the same dialect alone.
+    """
 
     inputs: dict[str, Value]
     outputs: tuple[str, ...]
     form: Literal["columns", "rows"] = "columns"
     id: str | None = None
     top_k: int = 0
+    nan_output: str = ""
+    details: Any = None
 
 
 class ModelTag(NamedTuple):
@@ -24,22 +30,32 @@ class ModelTag(NamedTuple):
     digest: str
 
 
-class Codec(Protocol):
-    """A pair of pure functions for one content type of one dialect."""
+class Encoded(NamedTuple):
+    """An answer, and its content type."""
 
+    body: bytes
     content_type: str
 
-    def decode(self, body: bytes, signature: Signature) -> Call:
+
+class Reader(Protocol):
+    """The way in of one format: a pure function."""
+
+    def decode(self, body: bytes, parameters: Mapping[str, str], signature: Signature) -> Call:
         """Bytes to checked arrays.
 
+        :param parameters: those of the content type.
         :raises Unreadable: the bytes are not of this format.
         :raises Invalid: they do not fit the signature.
         """
 
-    def encode(self, call: Call, signature: Signature, tag: ModelTag, outputs: Mapping[str, Value]) -> bytes:
+
+class Writer(Protocol):
+    """The way out of one format: a pure function."""
+
+    def encode(self, call: Call, signature: Signature, tag: ModelTag, outputs: Mapping[str, Value]) -> Encoded:
         """The answer as bytes.
 
-        :raises OutputNotFinite: by the model's NaN policy.
+        :raises OutputNotFinite: by the NaN policy of the request or the model.
         """
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 import orjson
 
+from app.codecs.byte_strings import is_text, to_json
 from app.errors import Invalid, OutputNotFinite
 from app.tensors import Array, Signature, Value
 
@@ -31,11 +32,20 @@ def jsonable(name: str, value: Value, nan_output: str) -> Any:
     if isinstance(value, list):
         return [jsonable(name, item, nan_output) for item in value]
     # Zero dimensions, and an empty tensor that has rows of nothing, orjson does not write as JSON should show them.
-    if value.dtype == object or value.ndim == 0 or value.size == 0:
+    if value.dtype == object:
+        return _strings(value)
+    if value.ndim == 0 or value.size == 0:
         return _finite_list(name, value, nan_output)
     if nan_output != "null" and value.dtype.kind == "f" and not np.isfinite(cast(Any, value)).all():
         return _finite_list(name, value, nan_output)
     return np.ascontiguousarray(value)
+
+
+def _strings(value: Array) -> Any:
+    items = value.reshape(-1).tolist()
+    if all(map(is_text, items)):
+        return value.tolist()
+    return _mapped(value.tolist(), to_json)
 
 
 def _finite_list(name: str, value: Array, nan_output: str) -> Any:
@@ -44,7 +54,7 @@ def _finite_list(name: str, value: Array, nan_output: str) -> Any:
     if nan_output == "error":
         place = np.argwhere(~np.isfinite(cast(Any, value)))[0].tolist()
         raise OutputNotFinite(
-            f"output '{name}' is {_name(float(cast(Any, value)[tuple(place)]))} at {place}, and model.toml says nan.output = 'error'."
+            f"output '{name}' is {_name(float(cast(Any, value)[tuple(place)]))} at {place}, and the NaN policy is 'error'."
         )
     return _mapped(value.tolist(), lambda x: x if np.isfinite(x) else _name(x))
 
@@ -53,11 +63,11 @@ def _name(number: float) -> str:
     return "NaN" if isnan(number) else _NAMES[1 if number > 0 else -1]
 
 
-def _mapped(value: Any, change: Callable[[float], Any]) -> Any:
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     return [_mapped(item, change) for item in value] if isinstance(value, list) else change(value)
 
 
-def top_k(name: str, scores: Value, k: int, signature: Signature, classes: Value) -> Any:
+def top_k(name: str, scores: Value, k: int, signature: Signature, classes: Value, *, nan_output: str) -> Any:
     """The ``k`` highest scores of each row: ``[{"label", "index", "score"}, …]``, ``label`` where labels are known.
 
     :param scores: ``[..., classes]``.
@@ -69,7 +79,7 @@ def top_k(name: str, scores: Value, k: int, signature: Signature, classes: Value
     width = scores.shape[-1]
     if width == 0:
         raise Invalid(f"top_k needs an output of scores; '{name}' has no classes.", pointer="/parameters/top_k")
-    labels = _labels(width, signature, classes)
+    labels = labels_of(width, signature, classes)
     rows = np.ascontiguousarray(scores).reshape(-1, width)
     # A stable sort of the negated scores keeps ties in class order.
     order = np.argsort(-cast(Any, rows), axis=-1, kind="stable")[:, :k]
@@ -77,14 +87,18 @@ def top_k(name: str, scores: Value, k: int, signature: Signature, classes: Value
     listed = [
         [
             ({"label": labels[i]} if labels else {}) | {"index": i, "score": score}
-            for i, score in zip(indices, jsonable(name, found, signature.nan_output), strict=True)
+            for i, score in zip(indices, jsonable(name, found, nan_output), strict=True)
         ]
         for indices, found in zip(order.tolist(), picked, strict=True)
     ]
     return listed[0] if scores.ndim == 1 else _nested(listed, scores.shape[:-1])
 
 
-def _labels(width: int, signature: Signature, classes: Value) -> list[Any]:
+def labels_of(width: int, signature: Signature, classes: Value) -> list[Any]:
+    """The labels of ``width`` classes: the manifest's, else those of a ZipMap, else none.
+
+    :param classes: the class labels of a ZipMap.
+    """
     if len(signature.labels) == width:
         return list(signature.labels)
     return classes.tolist() if isinstance(classes, np.ndarray) and len(classes) == width else []

@@ -6,6 +6,7 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
+from app.codecs.byte_strings import from_json
 from app.codecs.json_text import Overflow
 from app.codecs.number_array import NumberArray
 from app.errors import NotFinite, OutOfRange, WrongDatatype, WrongShape
@@ -160,7 +161,9 @@ class _Place:
 
 
 def _strings(items: list[Any], place: _Place) -> Array:
-    place.require(items, {str}, "a string (BYTES)")
+    if dict in set(map(type, items)):
+        items = [item if (text := from_json(item)) is None else text for item in items]
+    place.require(items, {str}, 'a string or {"b64": "…"} in base64 (BYTES)')
     tensor = np.empty(len(items), np.object_)
     tensor[:] = items
     return cast(Array, tensor.reshape(place.shape))

@@ -49,9 +49,13 @@ class Application:
 
     def _answer(self, request: Request, report: Report) -> Response:
         route = routes.find(request)
-        if route.endpoint is None:
+        if not route.endpoint:
             raise NotFound("This page is made by FastAPI alone.")
-        return route.endpoint(self.services, request, report)
+        if "content-encoding" in request.headers:
+            from app.http.compression import inflate
+
+            inflate(request, self.services.predictor.max_body_bytes)
+        return routes.endpoint_of(route)(self.services, request, report)
 
     def _respond(self, request: Request, answer: Callable[[Report], Response], *, patient: bool = True) -> Response | None:
         started = time.perf_counter()
@@ -60,6 +64,10 @@ class Application:
         code = ""
         try:
             response = answer(report)
+            if report.dialect and request.headers.get("accept-encoding"):
+                from app.http.compression import deflate
+
+                deflate(request, response)
             if request.check_response is not None:
                 request.check_response(response, largest(report.outputs))
         except Problem as problem:

@@ -21,6 +21,7 @@ _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/cs
 _PARAMETERS = {
     "name": {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}, "description": "A model's name"},
     "version": {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}, "description": "A model's version"},
+    "label": {"name": "label", "in": "path", "required": True, "schema": {"type": "string"}, "description": "A label of a version"},
 }
 
 
@@ -43,9 +44,9 @@ def create(runner: Runner) -> fastapi.FastAPI:
         return _starlette(await runner.answer(request_of(request.scope), body_of(request.receive)))
 
     for route in ROUTES:
-        if route.endpoint is None:
+        if not route.endpoint:
             continue
-        names = [part[1:-1] for part in route.path.split("/") if part[:1] == "{"]
+        names = [part[1 : part.index("}")] for part in route.path.split("/") if part[:1] == "{"]
         tag = "any model" if route.path.startswith(("/models", "/predict")) else "service"
         extra: dict[str, Any] = {
             "tags": [tag],

@@ -6,7 +6,9 @@ import app
 from app.codecs.json_output import dumps
 from app.errors import ModelNotReady, UnknownModel
 from app.http.message import Request, Response
-from app.inference.repository import RETRY_S, Repository
+from app.http.routes import Services
+from app.inference.repository import RETRY_S
+from app.report import Report
 
 LINKS = {
     "predict": "/predict",
@@ -18,18 +20,19 @@ LINKS = {
 }
 
 
-def index() -> Response:
+def index(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001 - the signature of every endpoint
     """What this is, and where to go from here."""
     return Response(200, dumps({"name": "onnx-lambda", "version": app.__version__, "links": LINKS}))
 
 
-def live() -> Response:
+def live(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
     """The process answers."""
     return Response(200, b'{"status":"live","live":true}')
 
 
-def ready(repository: Repository, request: Request) -> Response:
+def ready(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
     """Every model's state; 503 while the default model cannot answer."""
+    repository = services.repository
     failure: ModelNotReady | None = None
     try:
         repository.get()

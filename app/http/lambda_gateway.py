@@ -136,7 +136,7 @@ def _check_envelope(response: Response, largest_output: str) -> None:
     if size > _RESPONSE_BYTES:
         raise ResultTooLarge(
             f"The result has {length} bytes, {size} in Lambda's envelope, which takes {_RESPONSE_BYTES}; output '{largest_output}' is the largest; "
-            'ask for fewer rows, or for fewer outputs with "outputs".'
+            'ask for fewer rows, for fewer outputs with "outputs", or for a compressed answer (Accept-Encoding: gzip).'
         )
 
 

@@ -5,14 +5,16 @@ from typing import Any
 from app.codecs.example import example_body
 from app.codecs.json_output import dumps
 from app.http.message import Request, Response
+from app.http.routes import Services
 from app.inference.loading import Loaded
 from app.inference.manifest import Manifest
-from app.inference.repository import Repository
+from app.report import Report
 from app.tensors import TensorSpec
 
 
-def index(repository: Repository) -> Response:
+def index(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001 - the signature of every endpoint
     """Every model, with its versions (oldest first). The newest one's digest is null until it is loaded; its own page loads it."""
+    repository = services.repository
     models = []
     for name in repository.names():
         entry = repository.entry(name)
@@ -31,14 +33,14 @@ def index(repository: Repository) -> Response:
     return Response(200, dumps({"models": models}))
 
 
-def show(repository: Repository, request: Request) -> Response:
+def show(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
     """One model's signature, labels, digest, description and a valid example.
 
     :raises UnknownModel: or :class:`UnknownVersion`, with the known names.
     :raises ModelNotReady: when it could not be loaded.
     """
-    loaded = repository.get(request.parameters["name"], request.parameters.get("version"))
-    return Response(200, dumps(describe(loaded, repository.versions(loaded.name))))
+    loaded = services.repository.get(request.parameters["name"], request.parameters.get("version"))
+    return Response(200, dumps(describe(loaded, services.repository.versions(loaded.name))))
 
 
 def describe(loaded: Loaded, versions: list[str]) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 import orjson
 
+from app.codecs.media_types import accepts
 from app.errors import InternalError, Problem
 from app.http.message import Request, Response
-from app.http.negotiation import accepts
+from app.http.routes import matching
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -13,6 +14,11 @@ def render(problem: Problem, request: Request) -> Response:
     """The problem as a response; ``application/problem+json`` only for those who ask for it, because clients of model
     servers show an error only if it is plain ``application/json`` (kserve's REST client compares the whole value).
     """
+    if any(route.errors == "openai" for route in matching(request.path)):
+        # https://platform.openai.com/docs/guides/error-codes; its client reads error.message, error.param and error.code
+        kind = "invalid_request_error" if problem.status < 500 else "server_error"
+        error = {"message": problem.detail, "type": kind, "param": problem.pointer, "code": problem.code}
+        return Response(problem.status, orjson.dumps({"error": error}), headers=dict(problem.headers))
     accept = request.headers.get("accept", "")
     asked = PROBLEM_JSON in accept and accepts(accept, PROBLEM_JSON)
     body = orjson.dumps(problem.as_object(request.id))

@@ -1,11 +1,11 @@
 """Every route as data. An endpoint is a plain function of a request; no framework is known here."""
 
 import functools
+import importlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from app.errors import MethodNotAllowed, NotFound
-from app.http import health, models, predict
 from app.http.message import Request, Response
 from app.inference.repository import Repository
 from app.prediction import Predictor
@@ -19,57 +19,81 @@ class Services(NamedTuple):
     repository: Repository
 
 
-# None: answered by the FastAPI shell itself (pages that only a framework makes).
-Endpoint = Callable[[Services, Request, Report], Response] | None
+Endpoint = Callable[[Services, Request, Report], Response]
 
 
 class Route(NamedTuple):
-    """One row. ``fast`` routes are answered without importing FastAPI."""
+    """One row. ``fast`` routes are answered without importing FastAPI.
+
+    ``endpoint`` is ``file:function`` in this folder, imported at its first request; empty for pages that the FastAPI shell makes.
+    """
 
     method: str
     path: str
-    endpoint: Endpoint
+    endpoint: str
     summary: str
     fast: bool = True
+    # openai: errors as that service's clients read them
+    errors: Literal["problem", "openai"] = "problem"
 
 
-def _predict(services: Services, request: Request, report: Report) -> Response:
-    return predict.predict(services.predictor, request, report)
-
-
-def _show(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
-    return models.show(services.repository, request)
+def _of_version(method: str, path: str, endpoint: str, summary: str) -> tuple[Route, Route]:
+    """A route of a model's newest version, and of the version that is named."""
+    stem, tail = path.split("{name}")
+    return (
+        Route(method, path, endpoint, summary),
+        Route(method, f"{stem}{{name}}/versions/{{version}}{tail}", endpoint, f"{summary}, one version"),
+    )
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", "/predict", _predict, "Predict with the default model"),
-    Route("POST", "/models/{name}/predict", _predict, "Predict with the newest version of a model"),
-    Route("POST", "/models/{name}/versions/{version}/predict", _predict, "Predict with one version of a model"),
-    Route("GET", "/models", lambda services, *_: models.index(services.repository), "List the models"),
-    Route("GET", "/models/{name}", _show, "Describe a model"),
-    Route("GET", "/models/{name}/versions/{version}", _show, "Describe one version of a model"),
-    Route("GET", "/health/live", lambda *_: health.live(), "Whether the process answers"),
-    Route("GET", "/health/ready", lambda services, request, _: health.ready(services.repository, request), "Whether the models can answer"),
-    Route("GET", "/", lambda *_: health.index(), "What this is"),
-    Route("GET", "/openapi.json", None, "The description of this interface", fast=False),
-    Route("GET", "/docs", None, "The description as a page", fast=False),
-    Route("GET", "/docs/{asset}", None, "The page's scripts and styles", fast=False),
+    Route("POST", "/predict", "predict:predict", "Predict with the default model"),
+    *_of_version("POST", "/models/{name}/predict", "predict:predict", "Predict with a model"),
+    Route("GET", "/models", "models:index", "List the models"),
+    *_of_version("GET", "/models/{name}", "models:show", "Describe a model"),
+    Route("GET", "/health/live", "health:live", "Whether the process answers"),
+    Route("GET", "/health/ready", "health:ready", "Whether the models can answer"),
+    Route("GET", "/", "health:index", "What this is"),
+    Route("GET", "/openapi.json", "", "The description of this interface", fast=False),
+    Route("GET", "/docs", "", "The description as a page", fast=False),
+    Route("GET", "/docs/{asset}", "", "The page's scripts and styles", fast=False),
 )
 
-_BY_LENGTH: dict[int, list[tuple[Route, list[str]]]] = {}
+_BY_LENGTH: dict[int, list[tuple[Route, list[tuple[str, str]]]]] = {}
 for _route in ROUTES:
-    _BY_LENGTH.setdefault(_route.path.count("/"), []).append((_route, _route.path.split("/")))
+    # a segment as a literal, or as a parameter and the text after it
+    _segments = [segment.partition("}")[::2] for segment in _route.path.split("/")]
+    _BY_LENGTH.setdefault(len(_segments), []).append((_route, _segments))
+
+
+def _fits(pattern: list[tuple[str, str]], parts: list[str]) -> bool:
+    for (want, suffix), got in zip(pattern, parts, strict=True):
+        if want[:1] != "{":
+            if want != got:
+                return False
+        # A colon parts a name from a verb; no name has one.
+        elif not got.endswith(suffix) or not (value := got.removesuffix(suffix)) or ":" in value:
+            return False
+    return True
 
 
 @functools.lru_cache(maxsize=512)
 def matching(path: str) -> tuple[Route, ...]:
-    """The routes of a path, whatever their method. Model names are compared with nothing here: any segment will do."""
+    """The routes of a path, whatever their method. Model names are compared with nothing here: any segment will do.
+
+    Where a route names a segment itself, routes that take any segment there do not count.
+    """
     parts = path.split("/")
-    return tuple(
-        route
-        for route, pattern in _BY_LENGTH.get(len(parts) - 1, ())
-        if all(want == got or (want[:1] == "{" and got) for want, got in zip(pattern, parts, strict=True))
-    )
+    found = [route for route, pattern in _BY_LENGTH.get(len(parts), ()) if _fits(pattern, parts)]
+    fewest = min((route.path.count("{") for route in found), default=0)
+    return tuple(route for route in found if route.path.count("{") == fewest)
+
+
+@functools.cache
+def endpoint_of(route: Route) -> Endpoint:
+    """The function that answers a route; its file is imported at the first request for it."""
+    file, _, name = route.endpoint.partition(":")
+    return cast(Endpoint, getattr(importlib.import_module(f"app.http.{file}"), name))
 
 
 def find(request: Request) -> Route:
@@ -80,18 +104,29 @@ def find(request: Request) -> Route:
     """
     found = matching(request.path)
     if not found:
-        stripped = request.path.rstrip("/")
-        hint = f" Did you mean {stripped[:200]}?" if stripped != request.path and matching(stripped) else ""
-        raise NotFound(f"There is nothing at this path; GET / lists what there is.{hint}")
+        from app.http.hints import for_path
+
+        raise NotFound(f"There is nothing at this path; GET / lists what there is.{for_path(request.path)}")
     # RFC 9110, section 9.3.2: HEAD is GET without the body.
     method = "GET" if request.method == "HEAD" else request.method
     for route in found:
         if route.method == method:
-            if "{" not in route.path:
-                return route
-            parts = zip(route.path.split("/"), request.path.split("/"), strict=True)
-            request.parameters = {want[1:-1]: got for want, got in parts if want[:1] == "{"}
+            if "{" in route.path:
+                request.parameters = _parameters(route.path, request.path)
             return route
     allowed = [route.method for route in found]
     allowed += ["HEAD"] * ("GET" in allowed)
-    raise MethodNotAllowed(f"This path takes {' or '.join(allowed)}.", headers={"Allow": ", ".join(allowed)})
+    from app.http.hints import for_method
+
+    hint = for_method(request.method, request.path)
+    raise MethodNotAllowed(f"This path takes {' or '.join(allowed)}.{hint}", headers={"Allow": ", ".join(allowed)})
+
+
+@functools.lru_cache(maxsize=512)
+def _pairs(pattern: str, path: str) -> tuple[tuple[str, str], ...]:
+    parts = zip(pattern.split("/"), path.split("/"), strict=True)
+    return tuple((want[1 : want.index("}")], got[: len(got) - len(want) + want.index("}") + 1]) for want, got in parts if want[:1] == "{")
+
+
+def _parameters(pattern: str, path: str) -> dict[str, str]:
+    return dict(_pairs(pattern, path))

@@ -16,6 +16,7 @@ from app.inference.hashing import Hasher, identity_of
 from app.inference.integrity import FROM_BYTES, FileRecord, VersionFiles
 from app.inference.manifest import Manifest
 from app.inference.session import Session, options
+from app.inference.statistics import Statistics
 from app.tensors import Array, Signature, TensorSpec, Value
 
 # 64 MB of float32
@@ -32,6 +33,7 @@ class Loaded(NamedTuple):
     session: Session
     load_s: float
     warm_up_s: float
+    statistics: Statistics
 
     @property
     def signature(self) -> Signature:
@@ -60,7 +62,7 @@ def load(
     finally:
         # Also where ONNX Runtime refused it: that the file is damaged is the better reason.
         digest = checked.finish()
-    return Loaded(name, version, digest, manifest, session, time.perf_counter() - started - warm_up_s, warm_up_s)
+    return Loaded(name, version, digest, manifest, session, time.perf_counter() - started - warm_up_s, warm_up_s, Statistics())
 
 
 class _Check:

@@ -6,21 +6,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
 from app.errors import ModelRefused
+from app.images import Image
 
 FILE_NAME = "model.toml"
-
-
-class Image(NamedTuple):
-    """How a PNG or JPEG becomes the input tensor: ``(pixel · scale - mean) / std``, after ``invert`` (255 - pixel)."""
-
-    input: str = ""
-    size: tuple[int, int] = (0, 0)  # height, width
-    channels: Literal["L", "RGB", "BGR"] = "RGB"
-    layout: Literal["HW", "HWC", "CHW"] = "CHW"
-    scale: float = 1.0
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    invert: bool = False
 
 
 class Example(NamedTuple):
@@ -49,7 +37,7 @@ class Manifest(NamedTuple):
     labels: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     default_outputs: tuple[str, ...] = ()
-    nan_input: Literal["refuse", "allow"] = "refuse"
+    nan_input: Literal["refuse", "binary", "allow"] = "binary"
     nan_output: Literal["null", "string", "error"] = "null"
     image: Image | None = None
     examples: tuple[Example, ...] = ()
@@ -119,7 +107,7 @@ class _Reader:
             labels=self._strings(table, "labels"),
             features=self._strings(table, "features"),
             default_outputs=self._strings(table, "default_outputs"),
-            nan_input=self._choice(nan, "nan.input", ("refuse", "allow"), "refuse"),
+            nan_input=self._choice(nan, "nan.input", ("refuse", "binary", "allow"), "binary"),
             nan_output=self._choice(nan, "nan.output", ("null", "string", "error"), "null"),
             image=self._image(self._table(table, "image")) if "image" in table else None,
             examples=tuple(self._example(entry, i) for i, entry in enumerate(self._take(table, "examples", list, []))),

@@ -69,6 +69,7 @@ def read(inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], manifest: Manife
         constant_outputs=frozenset(found.labels_name for found in maps),
         nan_input=manifest.nan_input,
         nan_output=manifest.nan_output,
+        image=manifest.image,
     )
     _check_manifest(signature, manifest)
     return signature, tuple(maps)

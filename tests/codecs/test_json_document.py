@@ -80,7 +80,7 @@ def test_any_bytes_are_a_document_or_a_problem_of_ours(body: bytes) -> None:
 def outcome(body: bytes, signature: Signature) -> str | int:
     """Whether a body is a call, or the status of the problem that it is; anything else that is raised goes on."""
     try:
-        predict_json.decode(body, signature)
+        predict_json.decode(body, {}, signature)
     except Problem as problem:
         return problem.status
     return "a call"
@@ -126,7 +126,7 @@ def test_what_is_written_is_read_back(data: st.DataObject, datatype: Any, shape:
     spec = TensorSpec("x", datatype, None)
     body = dumps({"inputs": {"x": jsonable("x", array, "null")}})
 
-    (found,) = predict_json.decode(body, Signature((spec,), (spec,))).inputs.values()
+    (found,) = predict_json.decode(body, {}, Signature((spec,), (spec,))).inputs.values()
 
     assert found.dtype == array.dtype
     if size:
@@ -140,8 +140,8 @@ def test_rows_and_columns_are_written() -> None:
     """Rows are answered by predictions, columns by outputs; ids come back."""
     spec = TensorSpec("x", BY_NAME["FP32"], ("n", 2))
     signature = Signature((spec,), (TensorSpec("y", BY_NAME["FP32"], ("n", 2)),))
-    call = predict_json.decode(b'{"instances": [[1, 2], [3, 4]], "id": "7"}', signature)
-    found = orjson.loads(predict_json.encode(call, signature, TAG, {"y": np.array([[1, 2], [3, 4]], np.float32)}))
+    call = predict_json.decode(b'{"instances": [[1, 2], [3, 4]], "id": "7"}', {}, signature)
+    found = orjson.loads(predict_json.encode(call, signature, TAG, {"y": np.array([[1, 2], [3, 4]], np.float32)}).body)
 
     assert {"model": {"name": "m", "version": "1", "digest": "sha256:0"}, "predictions": [[1.0, 2.0], [3.0, 4.0]], "id": "7"} == found
 
@@ -165,7 +165,7 @@ def test_malformed_arrays_are_not_json(body: bytes) -> None:
     spec = TensorSpec("x", BY_NAME["FP32"], None)
 
     with pytest.raises(Problem) as raised:
-        predict_json.decode(b'{"inputs": ' + body + b"}", Signature((spec,), (spec,)))
+        predict_json.decode(b'{"inputs": ' + body + b"}", {}, Signature((spec,), (spec,)))
     assert raised.value.status == 400
 
 
@@ -203,7 +203,7 @@ def test_offsets_are_those_of_the_body(wrong: bytes, at: int) -> None:
     spec = TensorSpec("x", BY_NAME["FP32"], None)
 
     with pytest.raises(Problem, match=rf"at byte {len(head) + at}\b"):
-        predict_json.decode(head + wrong + b"]}", Signature((spec,), (spec,)))
+        predict_json.decode(head + wrong + b"]}", {}, Signature((spec,), (spec,)))
 
 
 @pytest.mark.parametrize("unit", ['\\\\"', "\\\\\\\\", '\\\\\\\\\\\\"', '"a",'])
@@ -230,10 +230,10 @@ def test_integers_over_64_bits(big: int) -> None:
     body = json.dumps({"inputs": [1] * 3000 + [big]}).encode()
     floats, integers = TensorSpec("x", BY_NAME["FP64"], None), TensorSpec("x", BY_NAME["UINT64"], None)
 
-    (found,) = predict_json.decode(body, Signature((floats,), (floats,))).inputs.values()
+    (found,) = predict_json.decode(body, {}, Signature((floats,), (floats,))).inputs.values()
     assert float(big) == found[-1]  # type: ignore[index]
     with pytest.raises(OutOfRange):
-        predict_json.decode(body, Signature((integers,), (integers,)))
+        predict_json.decode(body, {}, Signature((integers,), (integers,)))
 
 
 def test_overflow_is_not_the_infinity_that_a_model_may_allow() -> None:
@@ -241,7 +241,7 @@ def test_overflow_is_not_the_infinity_that_a_model_may_allow() -> None:
     spec = TensorSpec("x", BY_NAME["FP64"], None)
 
     with pytest.raises(OutOfRange, match=r"input 'x' at \[1\] is 1e400") as raised:
-        predict_json.decode(b'{"inputs": [1, 1e400]}', Signature((spec,), (spec,), nan_input="allow"))
+        predict_json.decode(b'{"inputs": [1, 1e400]}', {}, Signature((spec,), (spec,), nan_input="allow"))
     assert "/inputs/1" == raised.value.pointer
 
 
@@ -250,7 +250,7 @@ def test_the_overflowing_number_is_blamed() -> None:
     spec = TensorSpec("x", BY_NAME["FP16"], None)
 
     with pytest.raises(OutOfRange) as raised:
-        predict_json.decode(b'{"inputs": [65519, 65520]}', Signature((spec,), (spec,)))
+        predict_json.decode(b'{"inputs": [65519, 65520]}', {}, Signature((spec,), (spec,)))
     assert "/inputs/1" == raised.value.pointer
 
 
@@ -259,7 +259,7 @@ def test_an_array_among_strings_is_an_array() -> None:
     spec = TensorSpec("x", BY_NAME["BYTES"], None)
 
     with pytest.raises(Problem, match="stands an array where"):
-        predict_json.decode(json.dumps({"inputs": ["a", [1.5] * 4000, "b"]}).encode(), Signature((spec,), (spec,)))
+        predict_json.decode(json.dumps({"inputs": ["a", [1.5] * 4000, "b"]}).encode(), {}, Signature((spec,), (spec,)))
 
 
 def test_pointers_are_places_of_the_body() -> None:
@@ -275,5 +275,5 @@ def test_pointers_are_places_of_the_body() -> None:
         ({"instances": [{"serving/x:0": ["a", 1]}]}, "/instances/0/serving~1x:0/0"),
     ):
         with pytest.raises(Problem) as raised:
-            predict_json.decode(json.dumps(body).encode(), signature)
+            predict_json.decode(json.dumps(body).encode(), {}, signature)
         assert pointer == raised.value.pointer, body

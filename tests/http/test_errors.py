@@ -1,6 +1,5 @@
 """What is wrong is said: what, where, what was expected, what to do; in the one error shape, through every shell."""
 
-import gzip
 import json
 
 import httpx
@@ -54,14 +53,7 @@ def test_nesting_within_the_limit_is_read(http: httpx.Client) -> None:
     assert 200 == post(http, {"inputs": [ROW], "id": "[" * 200}).status_code
 
 
-def test_encoded_body(http: httpx.Client) -> None:
-    """A compressed body is a 415 that names the encoding, not a broken JSON text."""
-    answer = http.post("/predict", content=gzip.compress(b"{}"), headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
-
-    assert "gzip" in check_problem(answer, 415, "unsupported-content-type")["detail"]
-
-
-@pytest.mark.parametrize("content_type", ["text/csv", "application/x-protobuf", "multipart/form-data; boundary=x", "image/png"])
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-protobuf", "multipart/form-data; boundary=x", "image/gif"])
 def test_content_type(http: httpx.Client, content_type: str) -> None:
     """Another content type is a 415 that names the accepted ones."""
     answer = http.post("/predict", content=b"1,2", headers={"Content-Type": content_type})
@@ -78,7 +70,7 @@ def test_json_with_a_charset(http: httpx.Client) -> None:
 
 def test_accept(http: httpx.Client) -> None:
     """An answer that the caller does not accept is a 406; a wildcard accepts."""
-    check_problem(post(http, {"inputs": [ROW]}, Accept="text/csv"), 406, "not-acceptable")
+    assert "application/json" in check_problem(post(http, {"inputs": [ROW]}, Accept="text/html"), 406, "not-acceptable")["detail"]
     assert 200 == post(http, {"inputs": [ROW]}, Accept="text/html, */*;q=0.1").status_code
 
 
@@ -174,7 +166,7 @@ def test_wrong_method(http: httpx.Client, method: str, path: str, allow: str) ->
         ({"inputs": [ROW], "outputs": ["output_label", "output_label"]}, "invalid-request", "/outputs/1", "already exists"),
         ({"inputs": [ROW], "parameters": {"top_k": 0}}, "invalid-request", "/parameters/top_k", "whole number"),
         ({"inputs": [ROW], "parameters": {"top_k": True}}, "invalid-request", "/parameters/top_k", "whole number"),
-        ({"inputs": [ROW], "parameters": {"k": 1}}, "invalid-request", "/parameters/k", "known is top_k"),
+        ({"inputs": [ROW], "parameters": {"k": 1}}, "invalid-request", "/parameters/k", "known are top_k"),
         ({"inputs": [ROW], "outputs": ["output_label"], "parameters": {"top_k": 1}}, "invalid-request", "/parameters/top_k", "scores"),
         ({"inputs": [ROW], "id": 7}, "invalid-request", "/id", "string"),
     ],

@@ -120,7 +120,7 @@ def test_failure_is_kept_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("title = 5", "'title' takes a string"),
         ("labels = [1]", "'labels' takes an array of strings"),
         ("features = ['a', 'a']", "must not name the same thing twice"),
-        ("[nan]\ninput = 'maybe'", "'nan.input' takes one of refuse, allow"),
+        ("[nan]\ninput = 'maybe'", "'nan.input' takes one of refuse, binary, allow"),
         ("[nan]\nin = 'allow'", "unknown key 'nan.in'"),
         ("default_outputs = ['z']", "names 'z', but the graph's outputs are y"),
         ("features = ['a', 'b']", "needs a graph with one input of shape [N, 2]"),
