@@ -5,9 +5,11 @@ PORT ?= 8000
 # The first Python 3.11+ that runs and can make a virtual environment; PYTHON=/path/to/python overrides it.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
+EVERY_PEER := bentoml kserve litserve mlserver
+PEERS ?= $(EVERY_PEER)
 PIP := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help serve build test check test-containers bench lock models image clean
+.PHONY: help serve build test check test-containers bench bench-peers lock models image clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -18,7 +20,7 @@ serve: .venv/runtime ## serve models/ on http://127.0.0.1:$PORT (8000)
 build: .venv/runtime ## optimise models/, write models.lock, replay the golden samples
 	@.venv/bin/python -m app build
 
-test: .venv/dev .venv-sam/ready ## install and pass the tests
+test: .venv/dev .venv-sam/ready .venv-kserve/ready ## install and pass the tests
 	.venv/bin/python -m pytest
 
 check: .venv/dev ## ruff, mypy --strict, import-linter, house rules
@@ -34,6 +36,9 @@ test-containers: .venv/dev .venv-sam/ready ## what needs a Docker engine: the im
 bench: .venv/dev ## cold start, warm, JSON and memory benchmarks into docs/benchmarks.md
 	.venv/bin/python -m benchmarks
 
+bench-peers: .venv/dev $(PEERS:%=.venv-peers/%/ready) ## the same against KServe, MLServer, BentoML and LitServe (PEERS="kserve mlserver" for some)
+	.venv/bin/python -m benchmarks peers-tensor peers-row $(if $(filter-out $(PEERS),$(EVERY_PEER)),--peers $(shell echo $(PEERS) | tr ' ' ','))
+
 image: ## build the container image onnx-lambda
 	docker build -t onnx-lambda .
 
@@ -46,7 +51,7 @@ lock: .venv/dev ## resolve the newest versions into requirements/*.lock
 
 clean: ## delete everything that was installed or built here
 	rm -f models/models.lock models/*/*/model.prepared.onnx models/*/*/model.prepared.data
-	rm -rf .venv .venv-sam .venv-lock .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-sam .venv-kserve .venv-lock .venv-peers .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@if [ -z "$(PYTHON)" ]; then \
@@ -74,4 +79,18 @@ clean: ## delete everything that was installed or built here
 	@echo "Installing the SAM command line and the Lambda emulator into .venv-sam (once) ..."
 	@.venv/bin/python -m venv .venv-sam
 	@.venv-sam/bin/python $(PIP) -r requirements/sam.lock
+	@touch $@
+
+# kserve's client brings a whole server of requirements with it.
+.venv-kserve/ready: requirements/kserve.lock | .venv/bin/python
+	@echo "Installing kserve's client into .venv-kserve (once) ..."
+	@.venv/bin/python -m venv .venv-kserve
+	@.venv-kserve/bin/python $(PIP) -r requirements/kserve.lock
+	@touch $@
+
+# Every other model server has an environment of its own: their requirements contradict each other's and the project's.
+.venv-peers/%/ready: requirements/peers/%.lock | .venv/bin/python
+	@echo "Installing $* into .venv-peers/$* (once) ..."
+	@.venv/bin/python -m venv .venv-peers/$*
+	@.venv-peers/$*/bin/python $(PIP) -r $<
 	@touch $@

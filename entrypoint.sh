@@ -20,6 +20,20 @@ case "${1:-}" in
 	exit 64
 	;;
 *)
+	# SageMaker runs `serve` and unpacks the model's archive here, where nothing is otherwise:
+	# https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+	archive=/opt/ml/model
+	if [ "${1:-}" = serve ] && [ "${MODEL_DIR:-}" = /var/task/models ] && [ -d $archive ] &&
+		{ [ ! -r $archive ] || [ -n "$(ls -A $archive)" ]; }; then
+		export MODEL_DIR=$archive
+		if [ -f $archive/model.onnx ]; then
+			# an archive of one model's files alone: version 1 of a model named "model"
+			MODEL_DIR=$(mktemp -d)
+			mkdir "$MODEL_DIR/model"
+			ln -s $archive "$MODEL_DIR/model/1"
+			[ ! -f $archive/model.toml ] || ln -s $archive/model.toml "$MODEL_DIR/model/model.toml"
+		fi
+	fi
 	exec python3 -m app "$@"
 	;;
 esac

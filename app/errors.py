@@ -6,6 +6,7 @@
     ├─ Unreadable                 400     unreadable-request      the bytes are not what they claim to be
     │  ├─ UnreadableJson          400     unreadable-json
     │  └─ NestedTooDeeply         400     nested-too-deeply
+    ├─ NotOffered                 403     not-offered
     ├─ NotFound                   404     unknown-path
     │  ├─ UnknownModel            404     unknown-model
     │  └─ UnknownVersion          404     unknown-version
@@ -86,6 +87,12 @@ class NestedTooDeeply(Unreadable):
     """The body nests arrays or objects deeper than any tensor does."""
 
     code, title = "nested-too-deeply", "The body is nested too deeply"
+
+
+class NotOffered(Problem):
+    """A protocol has the operation, and this server does not do it for anybody."""
+
+    status, code, title = 403, "not-offered", "This server does not offer that"
 
 
 class NotFound(Problem):

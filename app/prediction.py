@@ -79,7 +79,7 @@ class Predictor:
     def _answer(self, request: PredictionRequest, loaded: Loaded, report: Report) -> PredictionResponse:
         signature = loaded.signature
         reader, parameters = reader_of(request.dialect, request.content_type)
-        writer, _ = writer_of(request.dialect, request.accept)
+        writer, media_type = writer_of(request.dialect, request.accept)
         started = time.perf_counter()
         call = reader.decode(request.body, parameters, signature)
         if request.outputs:
@@ -95,7 +95,7 @@ class Predictor:
         report.phases["encode"] = time.perf_counter() - ran
         if len(body) > self._max_result_bytes:
             raise self._too_large(outputs, len(body))
-        return PredictionResponse(body, content_type)
+        return PredictionResponse(body, content_type or media_type)
 
     def _run(self, loaded: Loaded, call: Call, deadline: float | None) -> dict[str, Value]:
         signature = loaded.signature
@@ -119,8 +119,9 @@ class Predictor:
 
 def _least_bytes(value: Value, top_k: int) -> int:
     """What a value takes in any format at least: a number two bytes of JSON, or its own in binary; a ranked class six."""
-    if top_k and not isinstance(value, list) and value is not None and value.ndim > 1 and value.dtype.kind == "f":
-        width = value.shape[-1]
-        return 0 if width == 0 else value.size // width * min(top_k, width) * 6
     item_bytes = min(2, value.dtype.itemsize) if isinstance(value, np.ndarray) else 1
-    return item_bytes * elements(value)
+    least = item_bytes * elements(value)
+    if top_k and isinstance(value, np.ndarray) and value.ndim > 1 and value.dtype.kind != "O":
+        # Which outputs are ranked, and how those of more dimensions, is the codec's to know.
+        return min(least, len(value) * min(top_k, int(value.shape[-1])) * 6)
+    return least

@@ -1,5 +1,6 @@
 """What happened to one request, for its headers, its log line and the metrics."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,7 @@ class Report:
     def tell(
         self,
         observer: Observer,
-        fields: dict[str, Any],
+        fields: Callable[[], dict[str, Any]],
         *,
         seconds: float,
         code: str,
@@ -34,14 +35,14 @@ class Report:
     ) -> None:
         """Write the log line and the metrics.
 
-        :param fields: what the shell knows of the request.
+        :param fields: makes what the shell knows of the request; not called where nothing is written.
         :param code: the error's, or empty.
         :param failure: a failure of ours, which is logged with its stack trace.
         :param cold: the start's cost, if this was the first request.
         """
         if observer.writes(failure):
             timing = {"duration_ms": round(seconds * 1000, 3), "cold_start": cold is not None}
-            observer.request(fields | timing | self._fields(code), failure)
+            observer.request(fields() | timing | self._fields(code), failure)
         if observer.counts and (self.dialect or code or cold):
             observer.count(self._measures(seconds, code), {"model": self.model or "none"} | ({"code": code} if code else {}), cold)
 

@@ -68,10 +68,14 @@ def largest(values: Mapping[str, Value]) -> str:
 
 
 def bfloat16_bits(values: Array) -> Uint16Array:
-    """Float32 values as BF16 bit patterns, rounded to nearest, ties to even; NaN stays NaN."""
-    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
+    """Float32 values as BF16 bit patterns, rounded to nearest, ties to even. What came from BF16 bits gives them back, also a NaN."""
+    # not ascontiguousarray, which makes a scalar a vector
+    bits = np.asarray(values, dtype=np.float32, order="C").view(np.uint32)
     rounded = ((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16).astype(np.uint16)
-    return np.where(np.isnan(values.astype(np.float32)), np.uint16(0x7FC0), rounded)
+    upper = (bits >> 16).astype(np.uint16)
+    # a NaN is cut off, and stays one where all that made it one was cut
+    not_numbers = upper | np.where(upper & 0x7F, 0, 0x40).astype(np.uint16)
+    return np.where(np.isnan(values.astype(np.float32)), not_numbers, rounded)
 
 
 def bfloat16_values(bits: Uint16Array) -> Array:

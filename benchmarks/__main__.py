@@ -1,6 +1,7 @@
-"""`python -m benchmarks [part …] [--quick]`: measure, print the table, write results.json and docs/benchmarks.md."""
+"""`python -m benchmarks [part …] [--quick] [--peers peer,…]`: measure, print the table, write results.json and docs/benchmarks.md."""
 
 import argparse
+import dataclasses
 import datetime as dt
 import time
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from benchmarks import machine, report
 from benchmarks.cold import measure_big, measure_cold, measure_memory
 from benchmarks.figures import Figure
 from benchmarks.json_tensors import measure_json
+from benchmarks.peers.measure import measure_row, measure_tensor
+from benchmarks.peers.servers import PEERS
 from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.processes import BenchmarkError, clean_up_on_exit, say
 from benchmarks.warm import measure_warm
@@ -20,16 +23,25 @@ PARTS: dict[str, Callable[[Plan], list[Figure]]] = {
     "json": measure_json,
     "memory": measure_memory,
 }
+# These take environments that `make bench-peers` installs, so they are measured only where they are named.
+PEER_PARTS: dict[str, Callable[[Plan], list[Figure]]] = {"peers-tensor": measure_tensor, "peers-row": measure_row}
+EVERY_PART = PARTS | PEER_PARTS
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all of them if none is named")
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)} (all of these if none is named), {', '.join(PEER_PARTS)}"
+    )
     parser.add_argument("--quick", action="store_true", help="few rounds, to see that it works; writes no file")
+    parser.add_argument("--peers", default="", help=f"some of {', '.join(PEERS)}, separated by commas; writes no file")
     chosen = parser.parse_args()
-    if unknown := set(chosen.parts) - set(PARTS):
-        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    chosen.peers = tuple(filter(None, chosen.peers.split(",")))
+    if unknown := set(chosen.parts) - set(EVERY_PART):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(EVERY_PART)}")
+    if unknown := set(chosen.peers) - set(PEERS):
+        parser.error(f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
     return chosen
 
 
@@ -37,14 +49,13 @@ def main() -> None:
     """Run the chosen parts. A missed goal is said, but is no failure of the benchmark."""
     chosen = arguments()
     clean_up_on_exit()
-    command = " ".join(["python -m benchmarks", *chosen.parts, *(["--quick"] if chosen.quick else [])])
+    plan = dataclasses.replace(QUICK if chosen.quick else FULL, peers=chosen.peers)
+    command = " ".join(["python -m benchmarks", *chosen.parts])
     parts = {}
-    for name, measure in PARTS.items():
-        if chosen.parts and name not in chosen.parts:
-            continue
+    for name in [part for part in EVERY_PART if part in (chosen.parts or PARTS)]:
         started = time.monotonic()
         try:
-            figures = measure(QUICK if chosen.quick else FULL)
+            figures = EVERY_PART[name](plan)
         except BenchmarkError as error:
             say(f"{name} not measured: {error}")
             figures = [Figure("everything", name, "", [], note=str(error))]
@@ -55,7 +66,7 @@ def main() -> None:
         print("\nMISSED or not measured:", *lost, sep="\n  ")
     elif parts:
         print("\nEvery goal is met.")
-    if parts and not chosen.quick:
+    if parts and not chosen.quick and not chosen.peers:
         report.write(report.merge(machine.describe(), parts))
         say(f"written: {report.RESULTS} and {report.PAGE}")
 

@@ -12,10 +12,11 @@ class Figure:
 
     case: str
     name: str
-    unit: str  # "ms", "µs", "MB" or "×"
+    unit: str  # "ms", "µs", "MB", "1/s" or "×"
     sample: Sequence[float]
     goal: float | None = None  # at most this, for the median
     note: str = ""  # why nothing was measured, or which rival was the fastest
+    at_least: bool = False  # the goal is at least this
 
     @property
     def median(self) -> float | None:
@@ -37,7 +38,8 @@ class Figure:
             return "not measured"
         if self.goal is None:
             return ""
-        return "met" if self.median <= self.goal else "MISSED"
+        met = self.median >= self.goal if self.at_least else self.median <= self.goal
+        return "met" if met else "MISSED"
 
     def as_json(self) -> dict[str, Any]:
         """The form in results.json."""
@@ -51,6 +53,7 @@ class Figure:
             "q1": rounded(quartiles[0]),
             "q3": rounded(quartiles[1]),
             "goal": self.goal,
+            "at_least": self.at_least,
             "verdict": self.verdict,
             "note": self.note,
         }

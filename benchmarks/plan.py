@@ -13,7 +13,15 @@ class Plan:
     warm_batches: int
     warm_calls: int  # in one batch
     json_rounds: int
+    tensor_rounds: int  # against other servers
+    row_rounds: int
+    row_seconds: float
+    peers: tuple[str, ...] = ()  # those of the other servers to measure; all if empty
 
 
-FULL = Plan(starts=31, slow_starts=11, seconds=75, warm_batches=101, warm_calls=100, json_rounds=15)
-QUICK = Plan(starts=3, slow_starts=2, seconds=10, warm_batches=5, warm_calls=100, json_rounds=3)
+FULL = Plan(
+    starts=31, slow_starts=11, seconds=75, warm_batches=101, warm_calls=100, json_rounds=15, tensor_rounds=21, row_rounds=15, row_seconds=1
+)
+QUICK = Plan(
+    starts=3, slow_starts=2, seconds=10, warm_batches=5, warm_calls=100, json_rounds=3, tensor_rounds=2, row_rounds=2, row_seconds=0.3
+)

@@ -16,6 +16,8 @@ TITLES = {
     "warm": "Warm request, in process",
     "json": "JSON tensors of float32",
     "memory": "Peak memory after the first answer",
+    "peers-tensor": "Other servers: a large tensor",
+    "peers-row": "Other servers: one row",
 }
 Part = dict[str, Any]  # date, command, seconds, figures: as in results.json
 
@@ -97,7 +99,8 @@ def _cells(figure: dict[str, Any]) -> list[str]:
     else:
         median = f"{_number(figure['median'])} {unit}"
     quartiles = "" if figure["q1"] is None else f"{_number(figure['q1'])} to {_number(figure['q3'])}"
-    goal = "" if figure["goal"] is None else f"≤ {figure['goal']:g} {unit}: {figure['verdict']}"
+    sign = "≥" if figure.get("at_least") else "≤"
+    goal = "" if figure["goal"] is None else f"{sign} {figure['goal']:g} {unit}: {figure['verdict']}"
     return [figure["case"], figure["name"], median, quartiles, str(figure["n"] or ""), goal]
 
 

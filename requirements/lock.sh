@@ -10,3 +10,5 @@ pin --group sam -o requirements/sam.lock
 pin pyproject.toml --extra arrow -c requirements/runtime.lock -o requirements/arrow.lock
 pin pyproject.toml --extra text -c requirements/runtime.lock -o requirements/text.lock
 pin --group kserve -o requirements/kserve.lock
+mkdir -p requirements/peers
+for peer in bentoml kserve litserve mlserver; do pin --group "peer-$peer" -o "requirements/peers/$peer.lock"; done

@@ -29,6 +29,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "logarithm": graphs.logarithm(),
         "slow": graphs.slow(),
         "text": graphs.identity(T.STRING, ["n", 2]),
+        "token-embedding": graphs.token_embedding(),
+        "word-piece-embedding": graphs.word_piece_embedding(),
+        "copied-bytes": graphs.copied_bytes(),
+        "uneven": graphs.uneven(),
+        "mixed": graphs.mixed(),
+        "one-string": graphs.identity(T.STRING, [1]),
+        "two-free": graphs.identity(T.FLOAT, ["n", "m"]),
+        "counts": graphs.identity(T.UINT8, ["n", 3]),
     }.items():
         graphs.put(folder, name, content)
     for name in (
@@ -48,10 +56,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         graphs.put(folder, f"identity-{name.lower()}", graphs.identity(getattr(T, name)))
     graphs.put(folder, "sequence-output", graphs.sequence_output(), toml="[[examples]]\ninputs = { x = [1.0, 2.0, 3.0] }\n")
+    graphs.put(folder, "text-embedding", graphs.text_embedding(), toml='[[examples]]\ninputs = { text = ["hello cat"] }\n')
     graphs.put(folder, "nan-allowed", graphs.identity(T.FLOAT), toml='[nan]\ninput = "allow"\noutput = "string"\n')
+    graphs.put(folder, "nan-refused", graphs.identity(T.FLOAT), toml='[nan]\ninput = "refuse"\n')
     graphs.put(folder, "nan-error", graphs.logarithm(), toml='[nan]\noutput = "error"\n')
     for version in ("1", "2", "10"):
-        graphs.put(folder, "versioned", graphs.identity(T.FLOAT), version=version)
+        graphs.put(folder, "versioned", graphs.identity(T.FLOAT), version=version, toml='[version_labels]\nstable = "2"\n')
     broken = graphs.put(folder, "broken", b"this is no model")
     assert broken.is_dir()
     return folder

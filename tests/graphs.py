@@ -1,5 +1,6 @@
 """Small ONNX graphs, made here, each with one property that a served model may have."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,26 @@ def node(op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: o
 
 def identity(kind: int, dims: Dims = ("n",)) -> bytes:
     return model([node("Identity", ["x"], ["y"])], [tensor("x", kind, dims)], [tensor("y", kind, dims)])
+
+
+def copied_bytes() -> bytes:
+    """A string as it is, twice: by a name that TensorFlow Serving takes for one of bytes, and by another."""
+    nodes = [node("Identity", ["x"], ["copy_bytes"]), node("Identity", ["x"], ["copy"])]
+    return model(nodes, [tensor("x", T.STRING, ["n"])], [tensor("copy_bytes", T.STRING, ["n"]), tensor("copy", T.STRING, ["n"])])
+
+
+def mixed() -> bytes:
+    """Inputs of three kinds, each as it is."""
+    kinds = {"a": (T.FLOAT, ["n", "m"]), "b": (T.BOOL, ["k"]), "s": (T.STRING, ["j"])}
+    nodes = [node("Identity", [name], [f"{name}_out"]) for name in kinds]
+    inputs = [tensor(name, *kind) for name, kind in kinds.items()]
+    return model(nodes, inputs, [tensor(f"{name}_out", *kind) for name, kind in kinds.items()])
+
+
+def uneven() -> bytes:
+    """An output with a value for each row, and one with two."""
+    nodes = [node("Identity", ["x"], ["once"]), node("Concat", ["x", "x"], ["twice"], axis=0)]
+    return model(nodes, [tensor("x", T.FLOAT, ["n"])], [tensor("once", T.FLOAT, ["n"]), tensor("twice", T.FLOAT, ["m"])])
 
 
 def two_inputs() -> bytes:
@@ -158,3 +179,104 @@ def put(models: Path, name: str, content: bytes, version: str = "1", toml: str =
     if toml:
         (models / name / "model.toml").write_text(toml)
     return folder
+
+
+_MEAN = {"last": np.array([-1]), "tokens_axis": np.array([1]), "one": np.array(1, np.float32)}
+BYTE_PAIRS = [
+    "<s>",
+    "</s>",
+    "<pad>",
+    "<unk>",
+    *"abcdefghijklmnopqrstuvwxyz",
+    "\u0120",
+    "he",
+    "ll",
+    "hell",
+    "hello",
+    "\u0120c",
+    "\u0120ca",
+    "\u0120cat",
+]
+WORD_PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hello", "cat", "##s"]
+
+
+def embedding_table(rows: int = 40, size: int = 8) -> np.ndarray:
+    """A vector for each token id, no two alike."""
+    return np.sin(np.arange(1, rows * size + 1, dtype=np.float32)).reshape(rows, size)
+
+
+def _masked_mean(vectors: str, mask: str, mean: str) -> list[onnx.NodeProto]:
+    return [
+        node("Cast", [mask], ["shown"], to=T.FLOAT),
+        node("Unsqueeze", ["shown", "last"], ["shown_column"]),
+        node("Mul", [vectors, "shown_column"], ["kept"]),
+        node("ReduceSum", ["kept", "tokens_axis"], ["summed"], keepdims=0),
+        node("ReduceSum", ["shown", "tokens_axis"], ["counted"], keepdims=1),
+        node("Max", ["counted", "one"], ["divisor"]),
+        node("Div", ["summed", "divisor"], [mean]),
+    ]
+
+
+def token_embedding() -> bytes:
+    """The mean over the tokens that the mask shows; a place adds its half, a segment 50 for each of its number."""
+    dims, names = ["batch", "seq"], ["input_ids", "attention_mask", "token_type_ids", "position_ids"]
+    nodes = [
+        node("Gather", ["table", "input_ids"], ["looked_up"]),
+        node("Mul", ["token_type_ids", "hundred"], ["segments"]),
+        node("Add", ["segments", "position_ids"], ["added"]),
+        node("Cast", ["added"], ["floats"], to=T.FLOAT),
+        node("Mul", ["floats", "half"], ["halves"]),
+        node("Unsqueeze", ["halves", "last"], ["columns"]),
+        node("Add", ["looked_up", "columns"], ["token_embeddings"]),
+        *_masked_mean("token_embeddings", "attention_mask", "sentence_embedding"),
+    ]
+    outputs = [tensor("token_embeddings", T.FLOAT, [*dims, 8]), tensor("sentence_embedding", T.FLOAT, ["batch", 8])]
+    constants = {"hundred": np.array(100), "half": np.array(0.5, np.float32), "table": embedding_table(), **_MEAN}
+    return model(nodes, [tensor(name, T.INT64, dims) for name in names], outputs, **constants)
+
+
+def with_extensions(
+    nodes: list[onnx.NodeProto], texts: Dims, outputs: list[onnx.ValueInfoProto], *, declared: bool = True, **constants: np.ndarray
+) -> onnx.ModelProto:
+    """A graph of texts with operators of onnxruntime-extensions; ``declared`` as exporters do it, though ONNX Runtime asks for no such thing."""
+    weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "g", [tensor("text", T.STRING, texts)], outputs, weights)
+    domains = [("", 20), *([("ai.onnx.contrib", 1)] if declared else [])]
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid(*domain) for domain in domains])
+    made.ir_version = 9
+    return made
+
+
+def word_pieces() -> onnx.NodeProto:
+    """BERT's tokenizer: one text, or two as a pair, to one row of ids."""
+    return helper.make_node(
+        "BertTokenizer", ["text"], ["ids", "types", "mask"], domain="ai.onnx.contrib", vocab_file="\n".join(WORD_PIECES)
+    )
+
+
+def text_embedding() -> bytes:
+    """Texts through a byte-pair tokenizer to the mean of their tokens' vectors, and how many tokens each has."""
+    merges = "#version: 0.2\nh e\nl l\nhe ll\nhell o\n\u0120 c\n\u0120c a\n\u0120ca t"
+    vocabulary = json.dumps({piece: i for i, piece in enumerate(BYTE_PAIRS)})
+    tokenizer = helper.make_node(
+        "RobertaTokenizer", ["text"], ["ids", "mask"], domain="ai.onnx.contrib", vocab=vocabulary, merges=merges, padding_length=-1
+    )
+    nodes = [
+        tokenizer,
+        node("Gather", ["table", "ids"], ["vectors"]),
+        *_masked_mean("vectors", "mask", "embedding"),
+        node("ReduceSum", ["mask", "tokens_axis"], ["token_count"], keepdims=0),
+    ]
+    outputs = [tensor("embedding", T.FLOAT, ["n", 8]), tensor("token_count", T.INT64, ["n"])]
+    return with_extensions(nodes, ["n"], outputs, table=embedding_table(), **_MEAN).SerializeToString()
+
+
+def word_piece_embedding(texts: int | str = 1) -> bytes:
+    """One text at a time to the mean of its word pieces' vectors."""
+    nodes = [
+        word_pieces(),
+        node("Gather", ["table", "ids"], ["vectors"]),
+        node("ReduceMean", ["vectors", "first_axis"], ["embedding"], keepdims=1),
+    ]
+    outputs, constants = [tensor("embedding", T.FLOAT, [texts, 8])], {"table": embedding_table(), "first_axis": np.array([0])}
+    return with_extensions(nodes, [texts], outputs, **constants).SerializeToString()

@@ -220,7 +220,7 @@ def test_a_cold_start_is_counted_whatever_comes_first(models: Path, capsys: pyte
     [
         (v2("GET", "/nowhere"), "unknown-path"),
         (v2("DELETE", "/predict"), "method-not-allowed"),
-        (v2("POST", "/predict", BODY) | {"headers": {"accept": "text/csv"}}, "not-acceptable"),
+        (v2("POST", "/predict", BODY) | {"headers": {"accept": "text/html"}}, "not-acceptable"),
         (v2("POST", "/predict", "\ud800"), "unreadable-request"),
         ({"model": "ghost", "inputs": 1}, "unknown-model"),
     ],

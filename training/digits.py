@@ -35,6 +35,8 @@ output = "null"
 [image]
 input = "image"
 size = [8, 8]
+# the mean of the pixels that make one, as the data set itself was made
+resize = "box"
 channels = "L"
 layout = "HW"
 scale = 0.062745098

@@ -11,16 +11,46 @@ from app.errors import NotAcceptable, UnsupportedContentType
 
 
 class Dialect(NamedTuple):
-    """Media types in the order in which they are offered → the file of this folder that reads or writes them."""
+    """Media types in the order in which they are offered → what reads or writes them: a file of this folder, or ``file:object``."""
 
     readers: Mapping[str, str]
     writers: Mapping[str, str]
 
 
 JSON = "application/json"
+# Open Inference's binary bodies, with the length of the JSON before the tensors as a parameter of the media type, as Triton's
+# SageMaker front has it. Over HTTP the header Inference-Header-Content-Length says the same.
+BINARY = "application/vnd.sagemaker-triton.binary+json"
+LINES = "application/jsonl"
+NPY = "application/x-npy"
+NPZ = "application/x-npz"
+CSV = "text/csv"
+# Every spelling that is in use for one JSON value a line.
+_LINES = dict.fromkeys((LINES, "application/jsonlines", "application/x-jsonlines", "application/x-ndjson"), "json_lines")
+_READERS = {
+    CSV: "csv_input",
+    NPY: "npy",
+    NPZ: "npz",
+    **_LINES,
+    "image/png": "image:png",
+    "image/jpeg": "image:jpeg",
+    "application/vnd.apache.arrow.stream": "arrow_stream",
+    "application/vnd.apache.parquet": "parquet",
+}
+_NAMED = {f"{CSV};header=present": "csv_output"}
+_BARE = {f"{CSV};header=absent": "csv_output:bare"}
+_ARRAYS_AND_LINES = {NPY: "npy", NPZ: "npz", **_LINES}
+_WRITERS = {**_NAMED, **_BARE, **_ARRAYS_AND_LINES}
+# SageMaker's clients read every line of CSV as a row, and its transform jobs join answers line by line with what was sent.
+_SAGEMAKER_WRITERS = {**_BARE, **_NAMED, **_ARRAYS_AND_LINES}
+
 # A new content type is one file and one row here; the first writer is the one for callers who accept anything.
 DIALECTS: dict[str, Dialect] = {
-    "predict": Dialect({JSON: "predict_json"}, {JSON: "predict_json"}),
+    "predict": Dialect({JSON: "predict_json", **_READERS}, {JSON: "predict_json", **_WRITERS}),
+    "sagemaker": Dialect({JSON: "sagemaker_json", **_READERS}, {JSON: "sagemaker_json", **_SAGEMAKER_WRITERS}),
+    "open_inference": Dialect({JSON: "open_inference", BINARY: "open_inference"}, {JSON: "open_inference"}),
+    "tensorflow_serving": Dialect({JSON: "tensorflow_serving"}, {JSON: "tensorflow_serving"}),
+    "openai": Dialect({JSON: "embeddings"}, {JSON: "embeddings"}),
 }
 
 
@@ -36,8 +66,7 @@ def reader_of(dialect: str, content_type: str) -> tuple[Reader, dict[str, str]]:
         got = f"'{media_type[:80]}'" if media_type else "no content type"
         hint = f" (curl -d sends that unless it is told -H 'Content-Type: {JSON}')" if "form" in media_type else ""
         raise UnsupportedContentType(f"The body came with {got}{hint}; send one of {', '.join(readers)}.")
-    # Imported at its first use: a cold start pays for the one format that is spoken to it.
-    return cast(Reader, importlib.import_module(f"app.codecs.{readers[media_type]}")), parameters
+    return cast(Reader, _load(readers[media_type])), parameters
 
 
 @functools.lru_cache(maxsize=256)
@@ -50,4 +79,11 @@ def writer_of(dialect: str, accept: str | None) -> tuple[Writer, str]:
     media_type = media_types.choose(accept, writers)
     if media_type is None:
         raise NotAcceptable(f"The answer can be {', '.join(writers)}; accept one of them, or */*.")
-    return cast(Writer, importlib.import_module(f"app.codecs.{writers[media_type]}")), media_type
+    return cast(Writer, _load(writers[media_type])), media_type
+
+
+def _load(place: str) -> object:
+    """Import a codec. That happens at its first use: a cold start pays for the one format that is spoken to it."""
+    file, _, name = place.partition(":")
+    module = importlib.import_module(f"app.codecs.{file}")
+    return getattr(module, name) if name else module

@@ -52,6 +52,11 @@ def _letter(piece: bytes) -> str:
     return text if len(text) == 1 else ""
 
 
+def from_text(text: str) -> str:
+    """The string that stands for a caller's text inside a graph: itself, but for what stands for bytes there."""
+    return text if is_text(text) else text_of(text.encode("utf-8"))
+
+
 def bytes_of(text: str) -> bytes:
     """The bytes that a graph's string stands for; the inverse of :func:`text_of`."""
     if is_text(text):
@@ -65,12 +70,12 @@ def is_text(text: str) -> bool:
     return text.isascii() or ord(max(text)) < _FIRST
 
 
-def from_json(value: Any) -> str | None:
-    """The string of ``{"b64": "…"}``, the form in which JSON carries any bytes; None for anything else."""
+def from_json(value: Any) -> bytes | None:
+    """The bytes of ``{"b64": "…"}``, the form in which JSON carries any; None for anything else."""
     if type(value) is not dict or value.keys() != {"b64"} or type(value["b64"]) is not str:
         return None
     try:
-        return text_of(binascii.a2b_base64(value["b64"].encode("ascii"), strict_mode=True))
+        return binascii.a2b_base64(value["b64"].encode("ascii"), strict_mode=True)
     except (binascii.Error, UnicodeEncodeError):
         return None
 

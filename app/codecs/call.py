@@ -31,10 +31,10 @@ class ModelTag(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """An answer, and its content type."""
+    """An answer, and its content type; empty for the one that was chosen from ``Accept``."""
 
     body: bytes
-    content_type: str
+    content_type: str = ""
 
 
 class Reader(Protocol):
@@ -67,3 +67,8 @@ def batch_size(inputs: Mapping[str, Any]) -> int:
         if value is not None and value.ndim:
             return int(value.shape[0])
     return 1
+
+
+def varying_outputs(call: Call, signature: Signature) -> tuple[str, ...]:
+    """The outputs to answer where there is no room for the class labels of a ZipMap, unless those alone were asked for."""
+    return tuple(name for name in call.outputs if name not in signature.constant_outputs) or call.outputs

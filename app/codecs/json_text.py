@@ -23,7 +23,7 @@ def checked(body: bytes) -> Any:
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
         raise too_deep()
     document = parse(body)
-    if body.count(b":") != _count_keys(document):
+    if body.count(b":") != (_count_keys(document) if type(document) is dict or type(document) is list else 0):
         _refuse_duplicates(body)
     return document
 
@@ -94,11 +94,17 @@ def _byte_offset(body: bytes, position: int) -> int:
 
 
 def _count_keys(value: Any) -> int:
+    found = 0
     if type(value) is dict:
-        return len(value) + sum(_count_keys(item) for item in value.values() if type(item) in (dict, list))
-    if type(value) is list and value and type(value[0]) in (dict, list):
-        return sum(_count_keys(item) for item in value)
-    return 0
+        found = len(value)
+        for item in value.values():
+            if type(item) is dict or type(item) is list:
+                found += _count_keys(item)
+    elif value and (type(value[0]) is dict or type(value[0]) is list):
+        for item in value:
+            if type(item) is dict or type(item) is list:
+                found += _count_keys(item)
+    return found
 
 
 def _refuse_duplicates(body: bytes) -> None:

@@ -16,7 +16,10 @@ def accepts(accept: str | None, media_type: str) -> bool:
 
 
 def choose(accept: str | None, offers: Iterable[str]) -> str | None:
-    """The offer that is liked best, the earlier one of equals; None where none is accepted."""
+    """The offer that is liked best, the earlier one of equals; None where none is accepted.
+
+    An offer may have a parameter (``text/csv;header=absent``): a range that gives it another value does not match.
+    """
     best, found = 0.0, None
     for offer in offers:
         quality = _quality(accept, offer)
@@ -33,12 +36,16 @@ def _quality(accept: str | None, media_type: str) -> float:
 
 def _match(part: str, media_type: str) -> tuple[int, float]:
     """How specific a range is that matches (0: it does not), and its quality."""
-    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    name, *parameters = (piece.strip().lower().replace('"', "") for piece in part.split(";"))
     quality = next((_number(piece[2:]) for piece in parameters if piece.startswith("q=")), 1.0)
-    if name == media_type:
-        return 3, quality
+    offered, _, own = media_type.partition(";")
+    said = [piece for piece in parameters if own and piece.partition("=")[0] == own.partition("=")[0]]
+    if said and own not in said:
+        return 0, 0.0
+    if name == offered:
+        return 3 + len(said), quality
     if name.endswith("/*") and name != "*/*":
-        return (2, quality) if media_type.startswith(name[:-1]) else (0, 0.0)
+        return (2, quality) if offered.startswith(name[:-1]) else (0, 0.0)
     return (1, quality) if name in {"*/*", "*"} else (0, 0.0)
 
 

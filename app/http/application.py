@@ -99,12 +99,17 @@ class Application:
         if report.model:
             headers["X-Model-Name"], headers["X-Model-Version"] = report.model, report.version
             headers["X-Model-Digest"] = report.digest
-        phases = report.phases | (cold.phases() if cold else {})
+        phases = report.phases if cold is None else report.phases | cold.phases()
         if phases:
-            headers["Server-Timing"] = ", ".join(f"{name};dur={value * 1000:.3f}" for name, value in phases.items())
-        fields: dict[str, Any] = {"request_id": request.gateway_id or request.id, "correlation_id": request.id, "method": request.method}
-        fields |= {"path": request.path, "status": response.status}
-        if request.function_id:
-            # what Lambda's own START and REPORT lines name
-            fields["function_request_id"] = request.function_id
-        report.tell(self._observer, fields, seconds=seconds, code=code, failure=failure, cold=cold)
+            headers["Server-Timing"] = ", ".join([f"{name};dur={value * 1000:.3f}" for name, value in phases.items()])
+        report.tell(self._observer, lambda: _fields(request, response), seconds=seconds, code=code, failure=failure, cold=cold)
+
+
+def _fields(request: Request, response: Response) -> dict[str, Any]:
+    """What the log line says of the request and its answer."""
+    found: dict[str, Any] = {"request_id": request.gateway_id or request.id, "correlation_id": request.id, "method": request.method}
+    found |= {"path": request.path, "status": response.status}
+    if request.function_id:
+        # what Lambda's own START and REPORT lines name
+        found["function_request_id"] = request.function_id
+    return found

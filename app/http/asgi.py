@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,17 +30,14 @@ class Runner:
         self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(max_workers=max(4, 2 * (os.cpu_count() or 1)), thread_name_prefix="predict")
         # path → how long its requests take of late, in seconds; only paths that were answered 200 are kept
-        self._lately: dict[str, float] = {"/health/live": 0.0, "/": 0.0}
+        self._lately: dict[str, float] = {"/health/live": 0.0, "/": 0.0, "/ping": 0.0}
 
-    async def answer(self, request: Request, body: AsyncIterator[bytes]) -> Response:
-        """Read the body, then answer."""
+    async def answer(self, request: Request, receive: Receive | None) -> Response:
+        """Read the body (None: there is none to read), then answer."""
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(self._timeout_s):
-                request.body = await self._read(request, body)
-        except TimeoutError:
-            problem: Problem = BodyTooSlow(f"The body did not arrive within {self._timeout_s} s.")
-            return self.application.refuse(problem, request, seconds=time.perf_counter() - started)
+            if receive is not None:
+                request.body = await self._read_in_time(request, receive)
         except Problem as unread:
             return self.application.refuse(unread, request, seconds=time.perf_counter() - started)
         if request.deadline is None:
@@ -70,17 +67,42 @@ class Runner:
             self._lately[request.path] = 1.0
         return response
 
-    async def _read(self, request: Request, body: AsyncIterator[bytes]) -> bytes:
+    async def _read_in_time(self, request: Request, receive: Receive) -> bytes:
+        """The body, or :class:`BodyTooSlow`. What ``asyncio.timeout`` does, in a fifth of its 5 µs."""
+        task = asyncio.current_task()
+        assert task is not None
+        late: list[bool] = []
+
+        def end() -> None:
+            late.append(True)
+            task.cancel()
+
+        alarm = asyncio.get_running_loop().call_later(self._timeout_s, end)
+        try:
+            return await self._read(request, receive)
+        except asyncio.CancelledError:
+            if late and task.uncancel() == 0:
+                raise BodyTooSlow(f"The body did not arrive within {self._timeout_s} s.") from None
+            raise
+        finally:
+            alarm.cancel()
+
+    async def _read(self, request: Request, receive: Receive) -> bytes:
+        check_size = self.application.services.predictor.check_size
         length = request.headers.get("content-length", "")
         if length.isdigit():
             # Refused before a byte of it is read.
-            self.application.services.predictor.check_size(int(length))
-        chunks, size = [], 0
-        async for chunk in body:
+            check_size(int(length))
+        chunks, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Unreadable("The connection ended before the body did.")
+            chunk, more = message.get("body", b""), message.get("more_body", False)
             chunks.append(chunk)
             size += len(chunk)
-            self.application.services.predictor.check_size(size)
-        return b"".join(chunks)
+            check_size(size)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 class AsgiApp:
@@ -106,7 +128,7 @@ class AsgiApp:
         if not (self._fast_lane and self._runner.application.is_fast(request)):
             await self._fastapi()(scope, receive, send)
             return
-        response = await self._runner.answer(request, body_of(receive))
+        response = await self._runner.answer(request, receive)
         headers = [(b"content-type", response.content_type.encode())]
         headers += [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in response.headers.items()]
         if "Content-Length" not in response.headers:
@@ -133,17 +155,3 @@ def request_of(scope: Scope) -> Request:
         request.deadline, request.check_response = origin.deadline, origin.check_response
         request.gateway_id, request.function_id = origin.gateway_id, origin.function_id
     return request
-
-
-async def body_of(receive: Receive) -> AsyncIterator[bytes]:
-    """The body's pieces as they arrive.
-
-    :raises Unreadable: when the connection ends before the body does.
-    """
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Unreadable("The connection ended before the body did.")
-        yield message.get("body", b"")
-        more = message.get("more_body", False)

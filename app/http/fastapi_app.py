@@ -2,8 +2,7 @@
 
 import asyncio
 import importlib.resources
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import fastapi
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -13,16 +12,11 @@ import app
 from app.codecs.json_output import dumps
 from app.errors import NotFound
 from app.http import openapi
-from app.http.asgi import Runner, body_of, request_of
+from app.http.asgi import Runner, request_of
 from app.http.message import Response
 from app.http.routes import ROUTES
 
 _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css", "favicon-32x32.png": "image/png"}
-_PARAMETERS = {
-    "name": {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}, "description": "A model's name"},
-    "version": {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}, "description": "A model's version"},
-    "label": {"name": "label", "in": "path", "required": True, "schema": {"type": "string"}, "description": "A label of a version"},
-}
 
 
 def create(runner: Runner) -> fastapi.FastAPI:
@@ -41,27 +35,19 @@ def create(runner: Runner) -> fastapi.FastAPI:
     )
 
     async def endpoint(request: fastapi.Request) -> fastapi.Response:
-        return _starlette(await runner.answer(request_of(request.scope), body_of(request.receive)))
+        return _starlette(await runner.answer(request_of(request.scope), request.receive))
 
     for route in ROUTES:
         if not route.endpoint:
             continue
-        names = [part[1 : part.index("}")] for part in route.path.split("/") if part[:1] == "{"]
-        tag = "any model" if route.path.startswith(("/models", "/predict")) else "service"
-        extra: dict[str, Any] = {
-            "tags": [tag],
-            "parameters": [_PARAMETERS[name] for name in names],
-            "responses": {"default": openapi.ERROR_RESPONSE},
-        }
-        if route.method == "POST":
-            extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
         api.add_api_route(
             route.path,
             endpoint,
             methods=[route.method],
             summary=route.summary,
-            openapi_extra=extra,
+            openapi_extra=openapi.operation(route),
             response_model=None,
+            response_class=fastapi.Response,
             name=route.summary,
         )
     _add_pages(api, runner)
@@ -72,13 +58,9 @@ def create(runner: Runner) -> fastapi.FastAPI:
 
 def _handler(runner: Runner) -> Callable[[fastapi.Request, Exception], Awaitable[fastapi.Response]]:
     async def answer(request: fastapi.Request, error: Exception) -> fastapi.Response:  # noqa: ARG001
-        return _starlette(await runner.answer(request_of(request.scope), _nothing()))
+        return _starlette(await runner.answer(request_of(request.scope), None))
 
     return answer
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    yield b""
 
 
 def _add_pages(api: fastapi.FastAPI, runner: Runner) -> None:

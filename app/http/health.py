@@ -21,8 +21,19 @@ LINKS = {
 
 
 def index(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001 - the signature of every endpoint
-    """What this is, and where to go from here."""
-    return Response(200, dumps({"name": "onnx-lambda", "version": app.__version__, "links": LINKS}))
+    """What this is, and where to go from here: for a browser a page to try the models on, else JSON."""
+    # caches on the way keep the two apart (RFC 9110, section 12.5.5)
+    vary = {"Vary": "Accept"}
+    accept = request.headers.get("accept", "")
+    if "text/html" in accept:
+        from app.http import playground
+
+        if playground.is_wanted(accept):
+            page = playground.page()
+            page.headers |= vary
+            return page
+    # "status" is what KServe's v1 client reads of a server that is alive
+    return Response(200, dumps({"name": "onnx-lambda", "version": app.__version__, "status": "alive", "links": LINKS}), headers=vary)
 
 
 def live(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001

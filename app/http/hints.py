@@ -16,7 +16,9 @@ def for_path(path: str) -> str:
     stem = path.rstrip("/")
     if stem != path and matching(stem):
         return f" Did you mean {stem[:200]}?"
-    offered = next((text for prefix, text in _NOT_OFFERED.items() if path.startswith(prefix)), "")
+    # a model's trace settings are below the model
+    start = "/v2/trace" if path.startswith("/v2/models/") and path.endswith("/trace/setting") else path
+    offered = next((text for prefix, text in _NOT_OFFERED.items() if start.startswith(prefix)), "")
     if offered:
         return f" {offered}"
     verb = path.rpartition(":")[2]

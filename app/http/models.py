@@ -61,7 +61,9 @@ def describe(loaded: Loaded, versions: list[str]) -> dict[str, Any]:
         "default_outputs": list(signature.default_outputs or signature.output_by_name),
         "batch": _batch(loaded),
         "nan": {"input": signature.nan_input, "output": signature.nan_output},
+        "image": _image(loaded),
         "example": example_body(signature, manifest.example),
+        "examples": [{"title": example.title, "inputs": example.inputs} for example in manifest.examples],
         "links": {"self": path, "predict": f"{path}/predict"},
     }
 
@@ -69,6 +71,12 @@ def describe(loaded: Loaded, versions: list[str]) -> dict[str, Any]:
 def _spec(spec: TensorSpec) -> dict[str, Any]:
     found: dict[str, Any] = {"name": spec.name, "datatype": spec.datatype.name, "shape": spec.shape and list(spec.shape)}
     return found | ({"sequence": True} if spec.sequence else {}) | ({"optional": True} if spec.optional else {})
+
+
+def _image(loaded: Loaded) -> dict[str, Any] | None:
+    """How a picture becomes an input; the input is named also where the manifest leaves it to the graph, which then has one."""
+    image = loaded.manifest.image
+    return image and image._asdict() | {"input": image.input or loaded.signature.inputs[0].name}
 
 
 def _batch(loaded: Loaded) -> dict[str, Any]:

@@ -1,56 +1,127 @@
-"""What ``/openapi.json`` says beyond the route table: the loaded models' real inputs, outputs and examples."""
+"""What ``/openapi.json`` says beyond the route table: what each route takes and answers, and the loaded models' own paths."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from app.codecs.example import example_body
-from app.errors import ModelNotReady
+from app.codecs import DIALECTS, example
+from app.codecs.embedding_graph import example_body as embeddings_body
+from app.errors import Invalid, ModelNotReady
+from app.http import openapi_schemas as schemas
+from app.http.openapi_schemas import ref
+from app.http.routes import Route
 from app.inference.loading import Loaded
 from app.inference.repository import Repository
-from app.tensors import TensorSpec
 
-_KINDS = {"float": "number", "integer": "integer", "bool": "boolean", "string": "string"}
-PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["error", "type", "title", "status", "detail", "code", "request_id"],
-    "properties": {
-        "error": {"type": "string", "description": "The same as detail, for Open Inference clients"},
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What was wrong, what was expected, what to do"},
-        "code": {"type": "string"},
-        "pointer": {"type": "string", "description": "JSON Pointer to the place in the request"},
-        "request_id": {"type": "string"},
-    },
+_PARAMETERS = {"name": "A model's name", "version": "A model's version", "label": "A label of a version"}
+_ERRORS = {"problem": ("Problem", ("application/json", "application/problem+json")), "openai": ("OpenAiError", ("application/json",))}
+# endpoint → the schema of its 200, where it is not just any object
+_ANSWERS = {
+    "open_inference:server": "ServerMetadata",
+    "open_inference:live": "ServerLive",
+    "open_inference:ready": "ServerReady",
+    "open_inference:metadata": "ModelMetadata",
+    "open_inference:model_ready": "ModelReady",
+    "open_inference:infer": "InferenceResponse",
+    "open_inference:repository_index": "RepositoryIndex",
+    "tensorflow_serving:index": "ModelList",
+    "embeddings:create": "EmbeddingResponse",
 }
-ERROR_RESPONSE: dict[str, Any] = {
-    "description": "The error, in the one shape of every error",
-    "content": {media: {"schema": {"$ref": "#/components/schemas/Problem"}} for media in ("application/json", "application/problem+json")},
+# endpoint → the schema of its body; the dialects' bodies of one model stand on that model's own paths
+_BODIES = {
+    "open_inference:infer": "InferenceRequest",
+    "open_inference:repository_index": "RepositoryIndexRequest",
+    "embeddings:create": "EmbeddingRequest",
 }
+_DIALECT_OF = {"predict:predict": "predict", "sagemaker:invoke": "sagemaker"}
+_OCTETS = "application/octet-stream"
+
+
+def operation(route: Route) -> dict[str, Any]:
+    """What the document says of a row of the route table, for any model."""
+    names = [part[1 : part.index("}")] for part in route.path.split("/") if part[:1] == "{"]
+    found: dict[str, Any] = {
+        "tags": [_tag(route.path)],
+        "parameters": [_in_path(name, text) for name, text in _PARAMETERS.items() if name in names],
+        "responses": {"200": _answer(route.endpoint), "default": _error(route)},
+    }
+    if route.method == "POST" and not route.path.startswith("/v2/repository/models"):
+        found["requestBody"] = {"required": route.endpoint != "open_inference:repository_index", "content": _body(route.endpoint)}
+    return found
+
+
+def _tag(path: str) -> str:
+    if path.startswith("/v2"):
+        return "Open Inference v2"
+    if path.startswith("/v1/embeddings"):
+        return "OpenAI"
+    if path.startswith("/v1"):
+        return "TensorFlow Serving and KServe v1"
+    if path in {"/ping", "/invocations", "/execution-parameters"}:
+        return "SageMaker"
+    return "any model" if path.startswith(("/models", "/predict")) else "service"
+
+
+def _in_path(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": description}
+
+
+def _error(route: Route) -> dict[str, Any]:
+    schema, media_types = _ERRORS[route.errors]
+    return {"description": "The error", "content": {media_type: {"schema": ref(schema)} for media_type in media_types}}
+
+
+def _answer(endpoint: str) -> dict[str, Any]:
+    if endpoint == "sagemaker:ping":
+        return {"description": "Healthy; no body", "content": {"text/plain": {"schema": {"const": ""}}}}
+    if endpoint in _DIALECT_OF:
+        return {"description": "The prediction", "content": {kind: {"schema": {}} for kind in DIALECTS[_DIALECT_OF[endpoint]].writers}}
+    found = {"application/json": {"schema": ref(_ANSWERS[endpoint]) if endpoint in _ANSWERS else {"type": "object"}}}
+    if endpoint == "health:index":
+        found["text/html"] = {"schema": {"type": "string"}}
+    if endpoint == "open_inference:infer":
+        found[_OCTETS] = {"schema": {"type": "string", "format": "binary"}}
+    return {"description": "The answer", "content": found}
+
+
+def _body(endpoint: str) -> dict[str, Any]:
+    if endpoint in _DIALECT_OF:
+        readers = DIALECTS[_DIALECT_OF[endpoint]].readers
+        return {media_type: {"schema": {} if media_type == "application/json" else {"type": "string"}} for media_type in readers}
+    found = {"application/json": {"schema": ref(_BODIES[endpoint]) if endpoint in _BODIES else {"type": "object"}}}
+    if endpoint == "open_inference:infer":
+        found[_OCTETS] = {"schema": {"type": "string", "format": "binary"}}
+    return found
 
 
 def add_models(document: dict[str, Any], repository: Repository) -> dict[str, Any]:
-    """Add each model that can be loaded: its schemas, and its own path with a valid example."""
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas["Problem"] = PROBLEM_SCHEMA
+    """Add each model that can be loaded: its schemas, and its own paths in each dialect, with a valid example."""
+    components = document.setdefault("components", {}).setdefault("schemas", {})
+    components |= schemas.SHARED
+    names = {"enum": repository.names()}
+    for operations in document["paths"].values():
+        for described in operations.values():
+            for parameter in described.get("parameters", ()):
+                parameter.update({"schema": names} if parameter["name"] == "name" else {"example": "1"})
     for loaded in _loaded(repository):
         # A model's name is a valid component name: letters, digits, dots, dashes, underscores.
-        name = loaded.name
-        schemas[f"{name}Request"], schemas[f"{name}Response"] = _request(loaded), _response(loaded)
-        example = example_body(loaded.signature, loaded.manifest.example)
-        paths = [f"/models/{loaded.name}/predict"] + (["/predict"] if loaded.name == repository.default_model else [])
-        for path in paths:
-            operation = {
-                "tags": [loaded.name],
-                "summary": f"Predict with {loaded.manifest.title or loaded.name}",
-                "description": loaded.manifest.description,
-                "operationId": f"predict_{name}" if path != "/predict" else "predict",
-                "requestBody": {"required": True} | _content(f"{name}Request", example),
-                "responses": {"200": {"description": "The prediction"} | _content(f"{name}Response"), "default": ERROR_RESPONSE},
-            }
-            document["paths"][path] = document["paths"].get(path, {}) | {"post": operation}
+        components[f"{loaded.name}Request"] = schemas.predict_request(loaded)
+        components[f"{loaded.name}Response"] = schemas.predict_response(loaded)
+        components[f"{loaded.name}InferenceRequest"] = schemas.inference_request(loaded.signature)
+        default = loaded.name == repository.default_model
+        for path, (summary, body) in _operations(loaded, default=default).items():
+            document["paths"][path] = document["paths"].get(path, {}) | {"post": body | {"summary": summary}}
+        if default:
+            _json_body(document, "/invocations")["example"] = example.example_body(loaded.signature, loaded.manifest.example)
+        try:
+            _json_body(document, "/v1/embeddings").setdefault("example", {"model": loaded.name, **embeddings_body(loaded.signature, loaded.manifest.example)})
+        except Invalid:
+            continue
     return document
+
+
+def _json_body(document: dict[str, Any], path: str) -> dict[str, Any]:
+    found: dict[str, Any] = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    return found
 
 
 def _loaded(repository: Repository) -> Iterator[Loaded]:
@@ -61,66 +132,38 @@ def _loaded(repository: Repository) -> Iterator[Loaded]:
             continue
 
 
-def _content(schema: str, example: Any = None) -> dict[str, Any]:
-    media = {"schema": {"$ref": f"#/components/schemas/{schema}"}} | ({"example": example} if example else {})
-    return {"content": {"application/json": media}}
+def _operations(loaded: Loaded, *, default: bool) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Path → summary and operation of one model, in each dialect that can carry what it takes."""
+    name, signature, title = loaded.name, loaded.signature, loaded.manifest.title or loaded.name
+    given = loaded.manifest.example
+    request, response = ref(f"{name}Request"), ref(f"{name}Response")
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
 
-
-def _request(loaded: Loaded) -> dict[str, Any]:
-    signature = loaded.signature
-    tensors = {spec.name: _tensor(spec) for spec in signature.inputs}
-    required = [spec.name for spec in signature.inputs if not spec.optional]
-    by_name = {"type": "object", "properties": tensors, "required": required, "additionalProperties": False}
-    inputs: dict[str, Any] = {"anyOf": [by_name, tensors[signature.inputs[0].name]]} if len(tensors) == 1 else by_name
-    common = {
-        "outputs": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(signature.output_by_name)}},
-        "parameters": {
-            "type": "object",
-            "properties": {"top_k": {"type": "integer", "minimum": 1, "maximum": 10_000, "description": "Rank the classes of each row"}},
-            "additionalProperties": False,
-        },
-        "id": {"type": "string", "maxLength": 256},
-    }
-    row: dict[str, Any] = {"description": "The input's value, an object by input name, or an object by feature name"}
-    if signature.features:
-        row["examples"] = [dict.fromkeys(signature.features, 0.0)]
-    return {
-        "title": loaded.manifest.title or loaded.name,
-        "oneOf": [
-            {"type": "object", "properties": {"inputs": inputs} | common, "required": ["inputs"], "additionalProperties": False},
+    def add(path: str, how: str, request: dict[str, Any], response: dict[str, Any], body: Any) -> None:
+        operation_id = "_".join(filter(None, path.replace(":", "/").split("/")))
+        found[path] = (
+            f"Predict with {title}{how}",
             {
-                "type": "object",
-                "properties": {"instances": {"type": "array", "minItems": 1, "items": row}} | common,
-                "required": ["instances"],
-                "additionalProperties": False,
+                "tags": [name],
+                "description": loaded.manifest.description,
+                "operationId": operation_id,
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": request} | ({"example": body} if body else {})},
+                },
+                "responses": {
+                    "200": {"description": "The prediction", "content": {"application/json": {"schema": response}}},
+                    "default": _error(Route("POST", path, "", "")),
+                },
             },
-        ],
-    }
+        )
 
-
-def _response(loaded: Loaded) -> dict[str, Any]:
-    tag = {key: {"type": "string"} for key in ("name", "version", "digest")}
-    # With top_k an output is a list of {label, index, score}; a NaN is null or a string: so items are not narrowed here.
-    outputs = {spec.name: {"description": spec.describe()} for spec in loaded.signature.outputs}
-    return {
-        "type": "object",
-        "required": ["model"],
-        "properties": {
-            "model": {"type": "object", "properties": tag, "required": list(tag)},
-            "outputs": {"type": "object", "properties": outputs},
-            "predictions": {"type": "array", "items": {}},
-            "id": {"type": "string"},
-        },
-    }
-
-
-def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": _KINDS[spec.datatype.kind]}
-    if spec.shape is None and not spec.sequence:
-        return {"description": spec.describe()}
-    for size in reversed(spec.shape or ()):
-        fixed = {"minItems": size, "maxItems": size} if isinstance(size, int) else {}
-        schema = {"type": "array", "items": schema} | fixed
-    if spec.sequence:
-        schema = {"type": "array"}
-    return schema | {"description": spec.describe()}
+    body = example.example_body(signature, given)
+    add(f"/models/{name}/predict", "", request, response, body)
+    if default:
+        add("/predict", "", request, response, body)
+    if inference := example.open_inference_body(signature, given):
+        add(f"/v2/models/{name}/infer", " (Open Inference v2)", ref(f"{name}InferenceRequest"), ref("InferenceResponse"), inference)
+    if serving := example.tensorflow_serving_body(signature, given):
+        add(f"/v1/models/{name}:predict", " (TensorFlow Serving)", ref("PredictRequest"), {"type": "object"}, serving)
+    return found

@@ -1,6 +1,7 @@
 """``models/<name>/model.toml``: what the graph does not say about a model. Every key is optional."""
 
 import json
+from collections.abc import Collection
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -42,11 +43,25 @@ class Manifest(NamedTuple):
     image: Image | None = None
     examples: tuple[Example, ...] = ()
     golden: Golden | None = None
+    # label → version: names of versions that do not change when another version takes the part
+    version_labels: tuple[tuple[str, str], ...] = ()
 
     @property
     def example(self) -> dict[str, Any] | None:
         """The inputs of the first example, which stands for all."""
         return self.examples[0].inputs if self.examples else None
+
+    def check_versions(self, model: str, versions: Collection[str]) -> None:
+        """Check that every label names a version that there is.
+
+        :raises ModelRefused: with the label and the versions.
+        """
+        for label, version in self.version_labels:
+            if version not in versions:
+                known = ", ".join(versions)
+                raise ModelRefused(
+                    f"{model}/{FILE_NAME}: 'version_labels.{label}' names the version '{version}', but the versions are {known}."
+                )
 
 
 def read(folder: Path) -> Manifest:
@@ -98,7 +113,7 @@ class _Reader:
         nan = self._table(table, "nan")
         self._known("nan.", nan, ("input", "output"))
         keys = ("title", "description", "default", "optimize_for", "labels", "features", "default_outputs")
-        self._known("", table, (*keys, "nan", "image", "examples", "golden"))
+        self._known("", table, (*keys, "nan", "image", "examples", "golden", "version_labels"))
         return Manifest(
             title=self._take(table, "title", str, ""),
             description=self._take(table, "description", str, ""),
@@ -112,10 +127,11 @@ class _Reader:
             image=self._image(self._table(table, "image")) if "image" in table else None,
             examples=tuple(self._example(entry, i) for i, entry in enumerate(self._take(table, "examples", list, []))),
             golden=self._golden(self._table(table, "golden")) if "golden" in table else None,
+            version_labels=self._version_labels(self._table(table, "version_labels")),
         )
 
     def _image(self, table: dict[str, Any]) -> Image:
-        self._known("image.", table, ("input", "size", "channels", "layout", "scale", "mean", "std", "invert"))
+        self._known("image.", table, ("input", "size", "channels", "layout", "scale", "mean", "std", "invert", "resize"))
         size = self._take(table, "image.size", list, [])
         if len(size) != 2 or not all(type(side) is int and 0 < side <= 16_384 for side in size):
             self._refuse("image.size", "takes [height, width], two whole numbers from 1 to 16384")
@@ -126,6 +142,9 @@ class _Reader:
         mean, std = self._numbers(table, "image.mean", (0.0,)), self._numbers(table, "image.std", (1.0,))
         if 0.0 in std:
             self._refuse("image.std", "must not contain 0")
+        for key, values in (("image.mean", mean), ("image.std", std)):
+            if channels == "L" and len(values) != 1:
+                self._refuse(key, "takes one number where there is one channel")
         return Image(
             input=self._take(table, "image.input", str, ""),
             size=(size[0], size[1]),
@@ -135,6 +154,7 @@ class _Reader:
             mean=mean,
             std=std,
             invert=self._take(table, "image.invert", bool, default=False),
+            resize=self._choice(table, "image.resize", ("nearest", "box", "bilinear", "bicubic", "lanczos"), "bilinear"),
         )
 
     def _example(self, entry: Any, index: int) -> Example:
@@ -155,6 +175,14 @@ class _Reader:
             self._refuse("golden.file", "takes the name of a file beside model.toml")
         rtol, atol = (float(self._take(table, f"golden.{key}", (int, float), d)) for key, d in (("rtol", 1e-4), ("atol", 1e-5)))
         return Golden(file, rtol, atol)
+
+    def _version_labels(self, table: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+        for label, version in table.items():
+            if not isinstance(version, str):
+                self._refuse(f"version_labels.{label}", 'takes the name of a version as a string, such as "1"')
+            if not label or "/" in label or ":" in label:
+                self._refuse(f"version_labels.{label}", "is no label: it is a part of a path, so it may not be empty or hold '/' or ':'")
+        return tuple(table.items())
 
     def _known(self, prefix: str, table: dict[str, Any], keys: tuple[str, ...]) -> None:
         for key in table:

@@ -62,7 +62,7 @@ class Repository:
             versions = sorted(_versions(folder / name, self._lock), key=_version_order)
             if not versions:
                 continue
-            found = _manifest(folder / name, self._lock)
+            found = _manifest(folder / name, self._lock, versions)
             self._models[name] = {version: Entry(name, version, found) for version in versions}
         if not self._models:
             raise SettingError(f"MODEL_DIR is '{folder}', which holds no model; expected {folder}/<name>/<version>/{MODEL_FILE}.")
@@ -217,20 +217,26 @@ def _versions(folder: Path, lock: dict[str, FileRecord] | None) -> set[str]:
     return on_disk | promised
 
 
-def _manifest(folder: Path, lock: dict[str, FileRecord] | None) -> Manifest | ModelRefused:
+def _manifest(folder: Path, lock: dict[str, FileRecord] | None, versions: list[str]) -> Manifest | ModelRefused:
     try:
-        file = folder / manifests.FILE_NAME
-        if lock is not None and (file.is_file() or f"{folder.name}/{file.name}" in lock):
-            check(record_of(folder.parent, file), lock)
-            table = lock[f"{folder.name}/{file.name}"].table
-            if not isinstance(table, dict):
-                raise ModelRefused(f"{LOCK_NAME} does not say what {folder.name}/{file.name} holds; write it again with: onnx-lambda build")
-            return manifests.of_table(folder.name, table)
-        return manifests.read(folder)
+        found = _unchecked_manifest(folder, lock)
+        found.check_versions(folder.name, versions)
     except ModelRefused as error:
         return error
     except OSError as error:
         return ModelRefused(f"{folder.name}/{manifests.FILE_NAME} cannot be read: {error.strerror}.")
+    return found
+
+
+def _unchecked_manifest(folder: Path, lock: dict[str, FileRecord] | None) -> Manifest:
+    file = folder / manifests.FILE_NAME
+    if lock is None or not (file.is_file() or f"{folder.name}/{file.name}" in lock):
+        return manifests.read(folder)
+    check(record_of(folder.parent, file), lock)
+    table = lock[f"{folder.name}/{file.name}"].table
+    if not isinstance(table, dict):
+        raise ModelRefused(f"{LOCK_NAME} does not say what {folder.name}/{file.name} holds; write it again with: onnx-lambda build")
+    return manifests.of_table(folder.name, table)
 
 
 def _version_order(version: str) -> list[tuple[int, int, str]]:

@@ -1,5 +1,6 @@
 """One loaded model: an ONNX Runtime session that takes and gives named NumPy arrays."""
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -52,8 +53,9 @@ class Session:
         :raises ModelRefused: when ONNX Runtime cannot load the file, or its signature cannot be served.
         """
         try:
-            # Without enable_fallback=0 a failing provider is replaced silently.
-            self._ort = ort.InferenceSession(source, session_options, providers=["CPUExecutionProvider"], enable_fallback=0)
+            self._ort = _open(source, session_options)
+        except ModelRefused:
+            raise
         except Exception as error:
             raise ModelRefused(f"ONNX Runtime cannot load the model: {_reason(error)}") from error
         inputs, outputs = self._ort.get_inputs(), self._ort.get_outputs()
@@ -148,6 +150,20 @@ class Session:
         if spec.datatype.name == "BF16":
             return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(bfloat16_bits(value), _BFLOAT16)
         return ort.OrtValue.ortvalue_from_numpy(value)
+
+
+def _open(source: str | bytes, session_options: ort.SessionOptions) -> ort.InferenceSession:
+    # Without enable_fallback=0 a failing provider is replaced silently.
+    create = functools.partial(ort.InferenceSession, source, session_options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    try:
+        return create()
+    except Exception as error:
+        from app.inference import extensions
+
+        if not extensions.are_missing(error):
+            raise
+        session_options.register_custom_ops_library(extensions.library())
+        return create()
 
 
 def _from_ort_value(value: ort.OrtValue) -> Value:

@@ -53,7 +53,7 @@ class DirectInvoke:
         fields = {"request_id": request_id, "correlation_id": correlation_id, "trigger": "direct", "status": answer.get("status", 200)}
         report.tell(
             self._observer,
-            fields,
+            lambda: fields,
             seconds=time.perf_counter() - started,
             code=str(answer.get("code", "")),
             failure=failure,

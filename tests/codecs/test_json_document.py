@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.codecs import json_document, json_tensor, number_array, predict_json
+from app.codecs.byte_strings import from_text
 from app.codecs.call import ModelTag
 from app.codecs.json_output import dumps, jsonable
 from app.codecs.number_array import NumberArray
@@ -106,7 +107,8 @@ def test_what_is_written_is_read_back(data: st.DataObject, datatype: Any, shape:
     size = math.prod(shape)
     kind = datatype.numpy
     if datatype.kind == "string":
-        items: list[Any] = data.draw(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=5), min_size=size, max_size=size))
+        texts = data.draw(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=5), min_size=size, max_size=size))
+        items: list[Any] = [from_text(text) for text in texts]
     elif datatype.kind == "bool":
         items = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
     elif datatype.kind == "integer":

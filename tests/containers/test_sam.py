@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
 
 from tests import lambda_samples
 from tests.containers import engine
@@ -136,6 +139,27 @@ def test_api_has_its_documentation(api: httpx.Client) -> None:
     """The documentation page and its image, which is binary, come through whole."""
     assert "swagger-ui" in api.get("/docs").text
     assert api.get("/docs/favicon-32x32.png").content.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_api_speaks_to_tritonclient(api: httpx.Client, binary: bool) -> None:
+    """Triton's client, which sends no content type, gets its tensors through SAM's API raw and as JSON, and the text of an error."""
+    row = triton.InferInput("X", [1, 4], "FP32").set_data_from_numpy(np.array([ROW], np.float32), binary_data=binary)
+    # a row whose bytes are no text in any encoding
+    noise = np.frombuffer(bytes(range(128, 256)), np.float32).reshape(-1, 4)
+    outputs = [triton.InferRequestedOutput(name, binary_data=binary) for name in ("output_label", "output_probability")]
+    with triton.InferenceServerClient(api.base_url.netloc.decode(), network_timeout=120) as client:
+        assert client.is_server_ready()
+        assert client.is_model_ready("iris", "1")
+        result = client.infer("iris", [row], outputs=outputs, request_id="1")
+        many = [triton.InferInput("X", list(noise.shape), "FP32").set_data_from_numpy(noise)]
+        assert len(noise) == len(client.infer("iris", many, outputs=outputs).as_numpy("output_label"))
+        with pytest.raises(InferenceServerException, match="There is no model 'ghost'"):
+            client.infer("ghost", [row])
+
+    assert [0] == result.as_numpy("output_label").tolist()
+    assert (1, 3) == result.as_numpy("output_probability").shape
+    assert "1" == result.get_response()["id"]
 
 
 def test_api_has_no_other_route(api: httpx.Client) -> None:

@@ -15,12 +15,15 @@ OWNERS = {
     "starlette": {"app/http/fastapi_app.py"},
     "mangum": {"handler.py"},
     "onnxruntime": {"app/inference/session.py", "app/inference/preparation.py"},
+    "onnxruntime_extensions": {"app/inference/extensions.py"},
     "boto3": set(),
     "botocore": set(),
     "aws_lambda_powertools": {"app/observability.py"},
     "sqlite3": set(),
     "uvicorn": {"app/cli/serve.py"},
     "simdjson": {"app/codecs/number_array.py"},
+    "PIL": {"app/codecs/image.py"},
+    "pyarrow": {"app/codecs/arrow_columns.py", "app/codecs/parquet.py"},
     "onnx": set(),
     "sklearn": set(),
     "pydantic": set(),
@@ -116,7 +119,7 @@ def test_no_machine_and_no_registry_in_committed_files() -> None:
 
 def test_locks_have_hashes() -> None:
     """Every locked dependency has its hashes."""
-    for lock in (ROOT / "requirements").glob("*.lock"):
+    for lock in (ROOT / "requirements").rglob("*.lock"):
         entries = re.split(r"\n(?=[a-z0-9])", lock.read_text().strip())
         assert len(entries) > 10
         assert [] == [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry]

@@ -139,6 +139,10 @@ def test_failure_is_kept_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("title = ", "is not valid TOML"),
         ("default = 1", "'default' takes true or false"),
         ("[golden]\nrtol = true", "'golden.rtol' takes a number"),
+        ("version_labels = 'stable'", "'version_labels' takes a table"),
+        ("[version_labels]\nstable = 1", "'version_labels.stable' takes the name of a version as a string"),
+        ("[version_labels]\n'a/b' = '1'", "'version_labels.a/b' is no label"),
+        ("[version_labels]\nstable = '2'", "'version_labels.stable' names the version '2', but the versions are 1."),
     ],
 )
 def test_manifest_mistakes(tmp_path: Path, toml: str, says: str) -> None:

@@ -1,0 +1,91 @@
+"""SageMaker's container contract: ``/ping``, ``/invocations`` and ``/execution-parameters``.
+
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html and, for transform jobs,
+your-algorithms-batch-code.html beside it.
+"""
+
+from app.codecs import BINARY, media_types
+from app.codecs.json_output import dumps
+from app.errors import ModelNotReady, Problem, UnknownModel, Unreadable
+from app.http.message import Request, Response
+from app.http.predict import answer, content_type_of, respond
+from app.http.routes import Services
+from app.inference.repository import RETRY_S, threads_for
+from app.prediction import PredictionResponse
+from app.report import Report
+
+# What a caller may send along and reads again in the answer, and its most characters:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+_ECHOED = {"X-Amzn-SageMaker-Inference-Id": 64, "X-Amzn-SageMaker-Custom-Attributes": 1024}
+_MIB = 1024 * 1024
+# The most megabytes that a transform job has under way at once, and what it sends in one request by default:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html
+_TRANSFORM_MB = 100
+_PAYLOAD_MB = 6
+
+
+def ping(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001 - the signature of every endpoint
+    """Answer at once, with nothing: what was to be loaded at the start is, and the rest is loaded when it is asked for.
+
+    :raises ModelNotReady: when the default model, or without one any that was to be loaded at the start, could not be.
+    """
+    repository = services.repository
+    try:
+        counted = [repository.entry()]
+    except UnknownModel:
+        counted = [entry for entry in repository.entries() if entry.preloaded]
+    for entry in counted:
+        if entry.failure:
+            raise ModelNotReady(f"Model '{entry.name}' could not be loaded: {entry.failure}", headers={"Retry-After": str(RETRY_S)})
+    return Response(200, content_type="text/plain")
+
+
+def execution_parameters(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
+    """How a transform job should call: as many requests at once as there are CPUs, as large as both sides take."""
+    concurrent = max(1, min(threads_for(0, 0), _TRANSFORM_MB // _PAYLOAD_MB))
+    payload = max(1, min(services.predictor.max_body_bytes // _MIB, _TRANSFORM_MB // concurrent))
+    return Response(200, dumps({"MaxConcurrentTransforms": concurrent, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": payload}))
+
+
+def invoke(services: Services, request: Request, report: Report) -> Response:
+    """Predict with the default model, or the one that ``X-Amzn-SageMaker-Target-Model`` names.
+
+    :raises Unreadable: for an attribute that SageMaker itself would not pass on.
+    :raises Problem: see :meth:`app.prediction.Predictor.answer`.
+    """
+    echoed: dict[str, str] = {}
+    try:
+        _echo(request, echoed)
+        response = respond(_answer(services, request, report))
+    except Problem as problem:
+        problem.headers = problem.headers | echoed
+        raise
+    response.headers |= echoed
+    return response
+
+
+def _answer(services: Services, request: Request, report: Report) -> PredictionResponse:
+    # Multi-model endpoints name the archive that the model came in.
+    target = request.headers.get("x-amzn-sagemaker-target-model", "").removesuffix(".tar.gz") or None
+    content_type = content_type_of(request)
+    binary = media_types.parse(content_type)[0] == BINARY
+    return answer(
+        services,
+        request,
+        report,
+        dialect="open_inference" if binary else "sagemaker",
+        content_type=content_type,
+        model=target,
+        # In binary the request says itself which of its outputs come back in binary.
+        any_accept=binary,
+    )
+
+
+def _echo(request: Request, echoed: dict[str, str]) -> None:
+    for name, longest in _ECHOED.items():
+        value = request.headers.get(name.lower())
+        if value is None:
+            continue
+        if len(value) > longest or not (value.isascii() and value.isprintable()):
+            raise Unreadable(f"{name} takes at most {longest} visible characters of US-ASCII.")
+        echoed[name] = value
