@@ -1,19 +1,22 @@
 # One image for Lambda, for the emulator and for plain HTTP (`docker run IMAGE serve`).
 #   docker build -t onnx-lambda .
+#   docker build -t onnx-lambda --build-arg EXTRAS="arrow text" .    with optional libraries (pyproject.toml names them)
 ARG BASE_IMAGE=python:3.13-slim-trixie
 
 FROM ${BASE_IMAGE} AS build
+ARG EXTRAS=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
-COPY requirements/runtime.lock /build/runtime.lock
+COPY requirements/runtime.lock requirements/arrow.lock requirements/text.lock /build/
 # Only wheels, only what the lock names, only with the hashes it names. As plain folders rather than a virtual
 # environment: nothing to activate, and no .pth file to run at every start.
-RUN python3 -m pip install --quiet --require-hashes --no-deps --only-binary :all: --no-compile \
-      --target /opt/python -r /build/runtime.lock
+RUN locks="-r /build/runtime.lock"; for extra in ${EXTRAS}; do locks="$locks -r /build/$extra.lock"; done \
+    && python3 -m pip install --quiet --require-hashes --no-deps --only-binary :all: --no-compile --target /opt/python $locks
 # What serving never opens: the C library beside the binding that contains it, converters, tests, stubs, scripts.
 RUN cd /opt/python \
     && rm -rf bin onnxruntime/capi/libonnxruntime.so* onnxruntime/transformers onnxruntime/quantization onnxruntime/tools \
       onnxruntime/datasets onnxruntime/backend numpy/f2py numpy/_core/include numpy/random/_examples numpy/_core/lib/*.a \
       numpy/conftest.py uvloop/_testbase.py annotated_types/test_cases.py \
+      pyarrow/src pyarrow/include pyarrow/*flight* pyarrow/libarrow_s3.so* pyarrow/_s3fs.* pyarrow/_pyarrow_cpp_tests.* \
     && find . -depth -type d \( -name tests -o -name test -o -name __pycache__ \) -exec rm -rf {} + \
     && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.h' -o -name '*.hpp' -o -name '*.cpp' \) -delete
 COPY entrypoint.sh /entrypoint.sh

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks import machine, report
+from benchmarks.binary import measure_binary
 from benchmarks.cold import measure_big, measure_cold, measure_memory
 from benchmarks.figures import Figure
 from benchmarks.json_tensors import measure_json
@@ -21,6 +22,7 @@ PARTS: dict[str, Callable[[Plan], list[Figure]]] = {
     "big": measure_big,
     "warm": measure_warm,
     "json": measure_json,
+    "binary": measure_binary,
     "memory": measure_memory,
 }
 # These take environments that `make bench-peers` installs, so they are measured only where they are named.

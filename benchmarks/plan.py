@@ -13,6 +13,7 @@ class Plan:
     warm_batches: int
     warm_calls: int  # in one batch
     json_rounds: int
+    binary_rounds: int
     tensor_rounds: int  # against other servers
     row_rounds: int
     row_seconds: float
@@ -20,8 +21,26 @@ class Plan:
 
 
 FULL = Plan(
-    starts=31, slow_starts=11, seconds=75, warm_batches=101, warm_calls=100, json_rounds=15, tensor_rounds=21, row_rounds=15, row_seconds=1
+    starts=31,
+    slow_starts=11,
+    seconds=75,
+    warm_batches=101,
+    warm_calls=100,
+    json_rounds=15,
+    binary_rounds=51,
+    tensor_rounds=21,
+    row_rounds=15,
+    row_seconds=1,
 )
 QUICK = Plan(
-    starts=3, slow_starts=2, seconds=10, warm_batches=5, warm_calls=100, json_rounds=3, tensor_rounds=2, row_rounds=2, row_seconds=0.3
+    starts=3,
+    slow_starts=2,
+    seconds=10,
+    warm_batches=5,
+    warm_calls=100,
+    json_rounds=3,
+    binary_rounds=5,
+    tensor_rounds=2,
+    row_rounds=2,
+    row_seconds=0.3,
 )

@@ -15,6 +15,7 @@ TITLES = {
     "big": "Cold start, 102 MB model",
     "warm": "Warm request, in process",
     "json": "JSON tensors of float32",
+    "binary": "Raw tensors of float32 through the fast lane",
     "memory": "Peak memory after the first answer",
     "peers-tensor": "Other servers: a large tensor",
     "peers-row": "Other servers: one row",

@@ -135,7 +135,7 @@ class _Column:
                 return self._values(chunk.dictionary_decode(), where)
             # Each string of the dictionary is made once, however many rows have it.
             known = [*self._strings(chunk.dictionary), None]
-            indices = chunk.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
+            indices = chunk.indices.cast("int64").fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
             return self._text([known[i] for i in indices.tolist()], where)
         if _is_string(chunk.type):
             return self._text(self._strings(chunk), where)

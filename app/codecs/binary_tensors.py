@@ -54,16 +54,18 @@ def from_bytes(raw: memoryview, spec: TensorSpec, shape: Sequence[int], pointer:
 def _texts(raw: memoryview, name: str, count: int, pointer: str) -> list[str]:
     size, at = len(raw), 0
     texts: list[str] = []
+    # Slices of bytes take half the time of slices of a view.
+    content, length_at = raw.tobytes(), _LENGTH.unpack_from
     # An element takes four bytes at least, so that a count which cannot be there allocates nothing.
     if count * _LENGTH.size <= size:
         for _ in range(count):
             start = at + _LENGTH.size
             if start > size:
                 break
-            at = start + _LENGTH.unpack_from(raw, at)[0]
+            at = start + length_at(content, at)[0]
             if at > size:
                 break
-            texts.append(text_of(bytes(raw[start:at])))
+            texts.append(text_of(content[start:at]))
     if len(texts) < count:
         raise Invalid(
             f"expected {_number(count)} string elements for input '{name}', but its {size} bytes end before: incomplete string length "

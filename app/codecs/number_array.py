@@ -72,7 +72,10 @@ def cut(body: bytes, mark: bytes, runs: list[NumberArray]) -> Iterator[bytes]:
     for start, end in _gaps(body):
         if end - start < CUT_FROM:
             continue
-        first, last = body.find(b"[", start, end), body.rfind(b"]", start, end)
+        first = body.find(b"[", start, end)
+        # What follows the object that holds the array is another's: {"inputs": [{…, "data": [1, 2]}]}
+        closed = body.find(b"}", start, end)
+        last = body.rfind(b"]", start, end if closed < 0 else closed)
         if first < 0 or last < first:
             continue
         text = body[first : last + 1]

@@ -60,12 +60,14 @@ def _names(listed: list[Any], signature: Signature) -> list[str]:
         if item["name"] in names:
             raise Invalid(f"input '{item['name'][:64]}' already exists in request.", pointer=f"/inputs/{i}/name")
         names.append(item["name"])
+        # However long the list is, no more of it is compared than the model has inputs.
+        if item["name"] not in signature.input_by_name:
+            break
     try:
         signature.check_input_names(names, "/inputs")
     except UnknownInput as problem:
-        # here they are a list
-        first = next(i for i, name in enumerate(names) if name not in signature.input_by_name)
-        problem.pointer = f"/inputs/{first}/name"
+        # by its place here rather than by its name
+        problem.pointer = f"/inputs/{len(names) - 1}/name"
         raise
     return names
 

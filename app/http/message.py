@@ -50,7 +50,7 @@ def _new_id() -> str:
     """A version 4 UUID (RFC 9562, section 5.4). It names a request and protects nothing, so it asks the system for no randomness."""
     import random
 
-    text = f"{random.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62) | 0x4 << 76 | 0x2 << 62:032x}"  # noqa: S311
+    text = f"{random.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62) | 0x4 << 76 | 0x2 << 62:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

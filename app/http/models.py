@@ -74,9 +74,9 @@ def _spec(spec: TensorSpec) -> dict[str, Any]:
 
 
 def _image(loaded: Loaded) -> dict[str, Any] | None:
-    """How a picture becomes an input; the input is named also where the manifest leaves it to the graph, which then has one."""
-    image = loaded.manifest.image
-    return image and image._asdict() | {"input": image.input or loaded.signature.inputs[0].name}
+    """How a picture becomes an input; a graph's only input is named also where the manifest does not."""
+    image, inputs = loaded.manifest.image, loaded.signature.inputs
+    return image and image._asdict() | {"input": image.input or (inputs[0].name if len(inputs) == 1 else None)}
 
 
 def _batch(loaded: Loaded) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import orjson
 import app
 from app.codecs import BINARY, JSON, json_text, media_types
 from app.codecs.json_output import dumps
+from app.codecs.open_inference import SIZE_PARAMETER
+from app.codecs.open_inference_inputs import HEADER
 from app.errors import Invalid, NotOffered
 from app.http import health
 from app.http.message import Request, Response
@@ -20,8 +22,6 @@ from app.tensors import TensorSpec
 
 # What Triton's documents call them; the repository's load and unload are refused, as by Triton where it is not told to control models.
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
-_HEADER = "Inference-Header-Content-Length"
-_PARAMETER = ";json-header-size="
 # tritonclient sends JSON as nothing or (its asyncio half) as octets, curl -d as a form.
 _TAKEN_AS_JSON = ("", JSON, "application/octet-stream", "application/x-www-form-urlencoded", "text/plain")
 
@@ -53,18 +53,18 @@ def infer(services: Services, request: Request, report: Report) -> Response:
     :raises Problem: see :meth:`app.prediction.Predictor.answer`.
     """
     found = answer(services, request, report, dialect="open_inference", content_type=_content_type(request), any_accept=True)
-    _, _, size = found.content_type.partition(_PARAMETER)
+    _, _, size = found.content_type.partition(f";{SIZE_PARAMETER}=")
     # Whoever has the length in the media type has a proxy that drops headers.
-    if not size or request.headers.get("content-type", "").startswith(BINARY):
+    if not size or request.headers.get("content-type", "").lower().startswith(BINARY):
         return respond(found)
-    return Response(200, found.body, "application/octet-stream", {_HEADER: size})
+    return Response(200, found.body, "application/octet-stream", {HEADER: size})
 
 
 def _content_type(request: Request) -> str:
-    size = request.headers.get("inference-header-content-length")
+    size = request.headers.get(HEADER.lower())
     if size is not None:
         # A semicolon would end the parameter, and what follows it would count.
-        return f"{BINARY}{_PARAMETER}{size.strip().replace(';', ',')}"
+        return f"{BINARY};{SIZE_PARAMETER}={size.strip().replace(';', ',')}"
     content_type = request.headers.get("content-type", "")
     return JSON if media_types.parse(content_type)[0] in _TAKEN_AS_JSON else content_type
 

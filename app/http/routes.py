@@ -141,7 +141,7 @@ def find(request: Request) -> Route:
     if not found:
         from app.http.hints import for_path
 
-        raise NotFound(f"There is nothing at this path; GET / lists what there is.{for_path(request.path)}")
+        raise NotFound(f"There is nothing at this path; GET / lists what there is.{for_path(request.path, [route.path for route in ROUTES], matching)}")
     # RFC 9110, section 9.3.2: HEAD is GET without the body.
     method = "GET" if request.method == "HEAD" else request.method
     for route in found:
@@ -153,7 +153,7 @@ def find(request: Request) -> Route:
     allowed += ["HEAD"] * ("GET" in allowed)
     from app.http.hints import for_method
 
-    hint = for_method(request.method, request.path)
+    hint = for_method(request.method, request.path, matching)
     raise MethodNotAllowed(f"This path takes {' or '.join(allowed)}.{hint}", headers={"Allow": ", ".join(allowed)})
 
 

@@ -38,12 +38,15 @@ def test_make_serve_and_every_curl_of_the_readme() -> None:
     )
     try:
         assert f"http://127.0.0.1:{port}" in first_lines(running, 1)[0]
-        curls = [line for line in blocks() if line.startswith("curl") and "models/mine" not in line and "9000" not in line]
-        assert len(curls) >= 3
+        curls = [line for line in blocks() if "curl -s" in line and "models/mine" not in line and "9000" not in line]
+        assert len(curls) >= 4
         for line in curls:
             command = re.sub(r"(?:127\.0\.0\.1|localhost):8000", f"127.0.0.1:{port}", line)
-            answer = json.loads(subprocess.run(command, shell=True, capture_output=True, timeout=30, check=True).stdout)
-            assert {"outputs", "predictions"} & answer.keys(), answer
+            answer = subprocess.run(command, shell=True, capture_output=True, timeout=30, check=True).stdout
+            if "text/csv" in line:
+                assert [b"0", b"0.98097366"] == answer.splitlines()[1].split(b",")[:2], answer
+            else:
+                assert {"outputs", "predictions"} & json.loads(answer).keys(), answer
         shown = json.loads(re.findall(r"```json\n(.*?)```", README, re.DOTALL)[0])
         got = httpx.post(f"http://127.0.0.1:{port}/predict", json={"inputs": {"X": [[5.1, 3.5, 1.4, 0.2]]}}).json()
         assert shown["outputs"] == got["outputs"]

@@ -145,8 +145,8 @@ def test_api_has_its_documentation(api: httpx.Client) -> None:
 def test_api_speaks_to_tritonclient(api: httpx.Client, binary: bool) -> None:
     """Triton's client, which sends no content type, gets its tensors through SAM's API raw and as JSON, and the text of an error."""
     row = triton.InferInput("X", [1, 4], "FP32").set_data_from_numpy(np.array([ROW], np.float32), binary_data=binary)
-    # a row whose bytes are no text in any encoding
-    noise = np.frombuffer(bytes(range(128, 256)), np.float32).reshape(-1, 4)
+    # bytes that are no text in any encoding: every value from 0 to 254
+    noise = np.frombuffer(bytes(range(255)) + b"\x00", np.float32).reshape(-1, 4)
     outputs = [triton.InferRequestedOutput(name, binary_data=binary) for name in ("output_label", "output_probability")]
     with triton.InferenceServerClient(api.base_url.netloc.decode(), network_timeout=120) as client:
         assert client.is_server_ready()

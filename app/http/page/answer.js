@@ -21,7 +21,9 @@ function showAnswer(model, answer) {
       element("summary", {}, "The answer’s JSON"),
       element("pre", { class: "code", tabindex: 0, "aria-label": "The answer’s JSON" }, text.slice(0, MOST_SHOWN_TEXT), text.length > MOST_SHOWN_TEXT && `\n… ${text.length - MOST_SHOWN_TEXT} more characters`)),
   );
-  say(gist(model, outputs, scored[0]) + ` Status ${answer.status}, ${duration(answer.tookMs)}.`);
+  const best = gist(model, outputs, scored[0]);
+  byId("gist").textContent = best;
+  say(`${best || "The answer is there"}. Status ${answer.status}, ${duration(answer.tookMs)}.`);
 }
 
 /** Show what went wrong. */
@@ -40,6 +42,7 @@ function showFailure(failure) {
       ? element("details", {}, element("summary", {}, "The answer’s JSON"), element("pre", { class: "code", tabindex: 0, "aria-label": "The answer’s JSON" }, pretty(failure.body)))
       : "",
   );
+  byId("gist").textContent = "";
   say(`${failure.title}. ${failure.detail}`);
 }
 
@@ -88,11 +91,12 @@ function bars(row, classes) {
   return more > 0 ? [...items, element("li", { class: "hint" }, `and ${more} more classes`)] : items;
 }
 
+/** The best class, for eyes that do not see the whole answer: a screen reader's, and those at a narrow screen. */
 function gist(model, outputs, name) {
-  if (!name) return "The answer is there.";
+  if (!name) return "";
   const [best] = ranked(outputs[name][0], classesOf(model, outputs, name));
   const more = outputs[name].length > 1 ? ` in row 1 of ${outputs[name].length}` : "";
-  return `${best.name}, ${areShares(outputs[name][0]) ? percent(best.score) : best.score.toPrecision(4)}${more}.`;
+  return `${best.name}, ${areShares(outputs[name][0]) ? percent(best.score) : best.score.toPrecision(4)}${more}`;
 }
 
 const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1 %" : `${(share * 100).toFixed(1)} %`);

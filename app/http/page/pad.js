@@ -16,7 +16,8 @@ function pictureEditor(model, spec, drawn) {
   let isDown = false;
 
   const hint = element("p", { class: "hint", id: freshId("hint") },
-    "Draw with the mouse, a pen or a finger. On the keyboard: arrow keys move, Space puts the pen down and lifts it, Backspace takes back a stroke, Delete clears.");
+    "Draw over it, with the mouse, a pen or a finger: the answer follows. ",
+    element("span", { class: "keys" }, "On the keyboard: arrow keys move, Space puts the pen down and lifts it, Backspace takes back a stroke, Delete clears."));
   const canvas = element("canvas", {
     class: "pad", width: 640, height: Math.round((640 * height) / width), tabindex: 0, role: "application",
     "aria-label": `Draw ${spec.name}`, "aria-describedby": hint.id,
@@ -40,7 +41,7 @@ function pictureEditor(model, spec, drawn) {
     return Array.isArray(candidate) && candidate.flat(Infinity).length % (height * width * channelsOf(image)) === 0 && candidate.length > 0;
   }
   function take(picture) {
-    value = picture && nested(tensorOf(picture, image), image, spec.shape);
+    value = picture && nested(tensorOf(picture, image, spec), image, spec.shape);
     paint();
   }
   function redraw() {

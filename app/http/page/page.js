@@ -52,11 +52,12 @@ function show(model) {
   byId("facts").replaceChildren(...facts(model));
   byId("bench").hidden = byId("calls").hidden = false;
   byId("status").replaceChildren();
-  byId("result").replaceChildren(element("p", { class: "empty" }, "Run the model, and its answer stands here."));
+  byId("gist").textContent = "";
+  byId("result").replaceChildren(element("p", { class: "empty" }, "Run it, and the answer appears here."));
   page.form = requestForm(model, { changed: refresh, drawn: runSoon });
   const buttons = model.examples.map(({ title, inputs }, at) =>
     element("button", { type: "button", onclick: () => page.form.show({ inputs }) }, title || `Example ${at + 1}`));
-  byId("examples").replaceChildren(...buttons);
+  byId("examples").replaceChildren(element("span", { class: "hint" }, "Start from"), ...buttons);
   byId("examples").hidden = buttons.length === 0;
   page.form.show(model.example);
 }

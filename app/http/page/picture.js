@@ -20,12 +20,13 @@ function* places(image) {
 }
 
 /** (pixel · scale - mean) / std, after 255 - pixel where the model wants it inverted; four digits are more than a pixel has. */
-function tensorOf(picture, image) {
+function tensorOf(picture, image, spec) {
+  const isWhole = /INT/.test(spec.datatype);
   const values = [];
   for (const [at, channel] of places(image)) {
     const pixel = image.invert ? 255 - picture[at] : picture[at];
     const value = (pixel * image.scale - image.mean[channel % image.mean.length]) / image.std[channel % image.std.length];
-    values.push(Number(value.toPrecision(4)));
+    values.push(isWhole ? Math.round(value) : Number(value.toPrecision(4)));
   }
   return values;
 }
@@ -42,11 +43,10 @@ function pictureOf(values, image) {
   return picture;
 }
 
-/** Flat values as arrays of arrays, in the shape of the model's input: whatever stands before the picture's own axes is 1. */
+/** Flat values as arrays of arrays in the picture's own axes, with an axis of 1 for each that the model's input has before them. */
 function nested(values, image, shape) {
   const own = { HW: [...image.size], HWC: [...image.size, channelsOf(image)], CHW: [channelsOf(image), ...image.size] }[image.layout];
-  const flat = shape && shape.at(-1) === values.length ? [values.length] : own;
-  const axes = [...Array(Math.max(0, (shape?.length ?? flat.length + 1) - flat.length)).fill(1), ...flat];
+  const axes = [...Array(Math.max(0, (shape?.length ?? own.length + 1) - own.length)).fill(1), ...own];
   return axes.reduceRight((rows, size) => {
     const packed = [];
     for (let at = 0; at < rows.length; at += size) packed.push(rows.slice(at, at + size));
@@ -79,46 +79,4 @@ function extent(profile) {
   const first = profile.findIndex((value) => value > 0.05);
   const last = profile.findLastIndex((value) => value > 0.05);
   return first < 0 ? [0, profile.length] : [first + 1 - profile[first], last + profile[last]];
-}
-
-/** A file's picture, stretched to the model's size: each pixel is the mean of the area that it covers. */
-async function pictureOfFile(file, image) {
-  const bitmap = await createImageBitmap(file);
-  const shrink = Math.min(1, 2048 / Math.max(bitmap.width, bitmap.height));
-  const [wide, high] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * shrink)));
-  const canvas = new OffscreenCanvas(wide, high).getContext("2d", { willReadFrequently: true });
-  // what is transparent is paper
-  canvas.fillStyle = "white";
-  canvas.fillRect(0, 0, wide, high);
-  canvas.drawImage(bitmap, 0, 0, wide, high);
-  bitmap.close();
-  const colours = areaMeans(canvas.getImageData(0, 0, wide, high), image.size);
-  if (image.channels !== "L") return colours;
-  // ITU-R BT.601, as PNG readers make grey
-  return Float64Array.from({ length: colours.length / 3 }, (_, i) => 0.299 * colours[3 * i] + 0.587 * colours[3 * i + 1] + 0.114 * colours[3 * i + 2]);
-}
-
-/** Red, green and blue of each target pixel: the mean of its area of the source, cut at fractions of pixels. */
-function areaMeans(source, [height, width]) {
-  const sums = new Float64Array(height * width * 3);
-  const rows = overlaps(source.height, height);
-  const columns = overlaps(source.width, width);
-  for (const [fromY, toY, partY] of rows)
-    for (const [fromX, toX, partX] of columns)
-      for (let channel = 0; channel < 3; channel++)
-        sums[(toY * width + toX) * 3 + channel] += source.data[(fromY * source.width + fromX) * 4 + channel] * partX * partY;
-  return sums;
-}
-
-/** Which source pixel covers which target pixel, and with what part of the target: [from, to, part]. */
-function overlaps(from, to) {
-  const found = [];
-  for (let target = 0; target < to; target++) {
-    const [start, end] = [(target * from) / to, ((target + 1) * from) / to];
-    for (let at = Math.floor(start); at < Math.min(from, Math.ceil(end)); at++) {
-      const part = (Math.min(at + 1, end) - Math.max(at, start)) / (end - start);
-      if (part > 0) found.push([at, target, part]);
-    }
-  }
-  return found;
 }
