@@ -50,6 +50,7 @@ class Observer:
         self._logger = Logger(service=service, level=level, use_rfc3339=True, location=None, json_serializer=_dumps, stream=stream)
         # One provider for the process, given whole metric sets: making one for each request takes 35 µs.
         self._metrics = AmazonCloudWatchEMFProvider(namespace=namespace, service=service) if namespace else None
+        self._tells = self._logger.log_level <= logging.INFO
         self._service = service
         self._log_values = log_values
         # a list, because taking the last of it is one step, also between threads
@@ -69,7 +70,7 @@ class Observer:
 
     def writes(self, error: BaseException | None) -> bool:
         """Whether a request's line would be written, so that nothing is put together for none."""
-        return error is not None or self._logger.log_level <= logging.INFO
+        return self._tells or error is not None
 
     def request(self, fields: Mapping[str, Any], error: BaseException | None = None) -> None:
         """One line for one request: INFO, or ERROR with the stack trace for a failure of ours.

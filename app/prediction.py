@@ -103,9 +103,10 @@ class Predictor:
         hidden = signature.constant_outputs.difference(call.outputs) if call.top_k else ()
         outputs = loaded.session.run(call.inputs, (*call.outputs, *hidden), deadline)
         # Known before the megabytes are written.
-        least = sum(_least_bytes(value, call.top_k) for value in outputs.values())
-        if least > self._max_result_bytes:
-            raise self._too_large(outputs, least, at_least=True)
+        if sum(map(elements, outputs.values())) > self._max_result_bytes // 2:
+            least = sum(_least_bytes(value, call.top_k) for value in outputs.values())
+            if least > self._max_result_bytes:
+                raise self._too_large(outputs, least, at_least=True)
         return outputs
 
     def _too_large(self, outputs: dict[str, Value], size: int, *, at_least: bool = False) -> ResultTooLarge:

@@ -107,8 +107,8 @@ def server(models: Path, *, fast_lane: bool, **settings: str) -> Iterator[httpx.
 
 
 @contextlib.contextmanager
-def emulator(models: Path, **settings: str) -> Iterator[Callable[[Any], Any]]:
-    """awslambdaric under AWS's runtime interface emulator; gives a function that invokes with an event."""
+def emulator_url(models: Path, **settings: str) -> Iterator[str]:
+    """awslambdaric under AWS's runtime interface emulator, whose function is called "function"; gives the emulator's address."""
     assert EMULATOR is not None, "the emulator is in .venv-sam: run make .venv-sam/ready"
     emulator_port, runtime_port = free_port(), free_port()
     environment = {
@@ -122,17 +122,23 @@ def emulator(models: Path, **settings: str) -> Iterator[Callable[[Any], Any]]:
     }
     addresses = ["--runtime-interface-emulator-address", f"127.0.0.1:{emulator_port}", "--runtime-api-address", f"127.0.0.1:{runtime_port}"]
     command = [str(EMULATOR), *addresses, sys.executable, "-m", "awslambdaric", "handler.handler"]
-    with process(command, environment) as running, httpx.Client(timeout=60) as client:
-        url = f"http://127.0.0.1:{emulator_port}/2015-03-31/functions/function/invocations"
+    with process(command, environment) as running:
+        _wait(running, lambda: bool(socket.create_connection(("127.0.0.1", emulator_port), 1).close() or True))
+        yield f"http://127.0.0.1:{emulator_port}"
+
+
+@contextlib.contextmanager
+def emulator(models: Path, **settings: str) -> Iterator[Callable[[Any], Any]]:
+    """The emulator; gives a function that invokes with an event."""
+    with emulator_url(models, **settings) as url, httpx.Client(base_url=url, timeout=60) as client:
 
         def invoke(event: Any) -> Any:
-            answer = client.post(url, json=event)
+            answer = client.post("/2015-03-31/functions/function/invocations", json=event)
             try:
                 return answer.json()
             except ValueError:
                 return answer.text
 
-        _wait(running, lambda: bool(socket.create_connection(("127.0.0.1", emulator_port), 1).close() or True))
         yield invoke
 
 

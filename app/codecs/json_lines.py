@@ -1,6 +1,7 @@
 """JSON Lines in and out: one instance a line, as in ``"instances"``, and one prediction a line. https://jsonlines.org"""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from app.codecs import number_array
@@ -19,15 +20,7 @@ _NUMBER_BYTES = b"0123456789+-.eE \t\r"
 
 def decode(body: bytes, parameters: Mapping[str, str], signature: Signature) -> Call:  # noqa: ARG001 - it has none
     """Read a row from each line that is not blank; see :class:`app.codecs.call.Reader`. Messages name the line, counted from 1."""
-    body = body.removeprefix(_BOM)
-    rows = _alike(body) or _rows(body)
-    try:
-        inputs = from_rows(rows, signature)
-    except Problem as problem:
-        # The rows are the body's lines here.
-        index, _, inner = (problem.pointer or "").removeprefix("/instances").removeprefix("/").partition("/")
-        place = f"line {_line_numbers(body)[int(index)]}: " if index else ""
-        raise type(problem)(f"{place}{problem.detail}", pointer=f"/{index}/{inner}".rstrip("/")) from problem
+    inputs = _inputs(body.removeprefix(_BOM), signature)
     signature.check_shapes(inputs, dict.fromkeys(inputs, ""))
     return Call(inputs, signature.chosen_outputs(None, ""), form="rows")
 
@@ -36,6 +29,21 @@ def encode(call: Call, signature: Signature, tag: ModelTag, outputs: Mapping[str
     """Write a line for each row; see :class:`app.codecs.call.Writer`."""
     shown = shown_outputs(call, signature, outputs)
     return Encoded(b"".join(dumps(row) + b"\n" for row in predictions(shown, batch_size(call.inputs), signature)))
+
+
+def _inputs(body: bytes, signature: Signature) -> dict[str, Value]:
+    if (alike := _alike(body)) is not None:
+        # What is wrong is named by its line below.
+        with suppress(Problem):
+            return from_rows(alike, signature)
+    rows = _rows(body)
+    try:
+        return from_rows(rows, signature)
+    except Problem as problem:
+        # The rows are the body's lines here.
+        index, _, inner = (problem.pointer or "").removeprefix("/instances").removeprefix("/").partition("/")
+        place = f"line {_line_numbers(body)[int(index)]}: " if index else ""
+        raise type(problem)(f"{place}{problem.detail}", pointer=f"/{index}/{inner}".rstrip("/")) from problem
 
 
 def _rows(body: bytes) -> list[Any]:

@@ -34,7 +34,9 @@ def decode(body: bytes, parameters: Mapping[str, str], signature: Signature) -> 
     """Read the array of the one input; see :class:`app.codecs.call.Reader`."""
     needed = [spec for spec in signature.inputs if not spec.optional] or list(signature.inputs[:1])
     if len(needed) != 1:
-        raise Invalid(f"An .npy file holds one array, but the model has {signature.describe_inputs()}; send an .npz with the inputs' names.")
+        raise Invalid(
+            f"An .npy file holds one array, but the model has {signature.describe_inputs()}; send an .npz with the inputs' names."
+        )
     inputs: dict[str, Value] = dict.fromkeys(signature.input_by_name)
     inputs[needed[0].name] = tensor(read(body, "The file"), needed[0], "")
     return checked(inputs, signature, dict.fromkeys(inputs, ""))

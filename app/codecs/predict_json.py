@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from app.codecs import json_document, json_tensor
+from app.codecs import json_document, json_tensor, plain_numbers
 from app.codecs.call import Call, Encoded, ModelTag, batch_size
 from app.codecs.json_output import dumps, jsonable, top_k
 from app.codecs.json_rows import from_rows, predictions
@@ -20,7 +20,7 @@ _NAN_POLICIES = ("null", "string", "error")
 
 def decode(body: bytes, parameters: Mapping[str, str], signature: Signature) -> Call:  # noqa: ARG001 - JSON has none
     """Read a request; see :class:`app.codecs.call.Reader`."""
-    return call_of(json_document.loads(body), signature)
+    return plain_numbers.call_of(body, signature) or call_of(json_document.loads(body), signature)
 
 
 def call_of(document: Any, signature: Signature) -> Call:

@@ -113,7 +113,9 @@ def add_models(document: dict[str, Any], repository: Repository) -> dict[str, An
         if default:
             _json_body(document, "/invocations")["example"] = example.example_body(loaded.signature, loaded.manifest.example)
         try:
-            _json_body(document, "/v1/embeddings").setdefault("example", {"model": loaded.name, **embeddings_body(loaded.signature, loaded.manifest.example)})
+            _json_body(document, "/v1/embeddings").setdefault(
+                "example", {"model": loaded.name, **embeddings_body(loaded.signature, loaded.manifest.example)}
+            )
         except Invalid:
             continue
     return document

@@ -124,6 +124,12 @@ def matching(path: str) -> tuple[Route, ...]:
     return tuple(route for route in found if route.path.count("{") == fewest)
 
 
+@functools.lru_cache(maxsize=512)
+def are_fast(path: str) -> bool:
+    """Whether every route of a path is a fast one, as none at all is."""
+    return all(route.fast for route in matching(path))
+
+
 @functools.cache
 def endpoint_of(route: Route) -> Endpoint:
     """The function that answers a route; its file is imported at the first request for it."""
@@ -141,7 +147,9 @@ def find(request: Request) -> Route:
     if not found:
         from app.http.hints import for_path
 
-        raise NotFound(f"There is nothing at this path; GET / lists what there is.{for_path(request.path, [route.path for route in ROUTES], matching)}")
+        raise NotFound(
+            f"There is nothing at this path; GET / lists what there is.{for_path(request.path, [route.path for route in ROUTES], matching)}"
+        )
     # RFC 9110, section 9.3.2: HEAD is GET without the body.
     method = "GET" if request.method == "HEAD" else request.method
     for route in found:

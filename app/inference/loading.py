@@ -127,7 +127,7 @@ def warm_up(session: Session, manifest: Manifest) -> None:
     if inputs is None:
         return
     try:
-        session.run(inputs, [spec.name for spec in signature.outputs])
+        session.run(inputs, list(signature.output_by_name))
     except Problem:
         return
 

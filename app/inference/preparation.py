@@ -44,7 +44,7 @@ def _compare(plain: Session, prepared: Session, manifest: Manifest) -> None:
     inputs = sample_inputs(plain.signature, manifest)
     if inputs is None:
         return
-    names = [spec.name for spec in plain.signature.outputs]
+    names = list(plain.signature.output_by_name)
     try:
         expected = plain.run(inputs, names)
     except Problem:

@@ -19,6 +19,7 @@ _watchdog = Watchdog()
 # A process that came by the module another way (a test) may have imported it with telemetry on; this switches the rest off.
 ort.disable_telemetry_events()
 _FATAL = 4
+_MOST_FETCHES = 32
 ort.set_default_logger_severity(_FATAL)
 
 
@@ -62,6 +63,7 @@ class Session:
         self.signature, maps = signatures.read(cast(Any, inputs), cast(Any, outputs), manifest)
         self._maps = {found.name: found for found in maps}
         self._map_of_labels = {found.labels_name: found.name for found in maps}
+        self._fetches: dict[tuple[str, ...], list[str]] = {}
         self._bfloat16 = any("bfloat16" in arg.type for arg in (*inputs, *outputs))
         others = [s.name for s in self.signature.inputs if s.sequence or s.optional or s.datatype.kind == "string"]
         if self._bfloat16 and others:
@@ -82,10 +84,10 @@ class Session:
         if self.signature.loops_over_batch:
             rows = {len(cast(Array, value)) for value in inputs.values()}
             if rows != {1}:
-                return self._run_rows(inputs, outputs, deadline, rows.pop())
-        return self._run_once(inputs, outputs, deadline)
+                return self._run_rows(inputs, tuple(outputs), deadline, rows.pop())
+        return self._run_once(inputs, tuple(outputs), deadline)
 
-    def _run_rows(self, inputs: Mapping[str, Value], outputs: Sequence[str], deadline: float | None, rows: int) -> dict[str, Value]:
+    def _run_rows(self, inputs: Mapping[str, Value], outputs: tuple[str, ...], deadline: float | None, rows: int) -> dict[str, Value]:
         if rows == 0:
             # The graph cannot run on nothing; its answer to no rows is no rows.
             specs = [self.signature.output_by_name[name] for name in outputs]
@@ -95,8 +97,20 @@ class Session:
         ]
         return {name: _joined(name, [cast(Array, answer[name]) for answer in answers]) for name in outputs}
 
-    def _run_once(self, inputs: Mapping[str, Value], outputs: Sequence[str], deadline: float | None) -> dict[str, Value]:
-        fetches = list(dict.fromkeys(self._map_of_labels.get(name, name) for name in outputs))
+    def _run_once(self, inputs: Mapping[str, Value], outputs: tuple[str, ...], deadline: float | None) -> dict[str, Value]:
+        fetches = self._fetches.get(outputs) or self._fetches_of(outputs)
+        found = self._fetched(inputs, fetches, deadline)
+        if not self._maps:
+            return dict(zip(outputs, found, strict=True))
+        answer: dict[str, Value] = {}
+        for name, value in zip(fetches, found, strict=True):
+            if name in self._maps:
+                self._spread_map(name, value, outputs, answer)
+            else:
+                answer[name] = value
+        return {name: answer[name] for name in outputs}
+
+    def _fetched(self, inputs: Mapping[str, Value], fetches: list[str], deadline: float | None) -> list[Any]:
         run_options: Any = None
         ticket = 0
         if deadline is not None:
@@ -107,9 +121,8 @@ class Session:
             ticket = _watchdog.watch(run_options, deadline)
         try:
             if self._bfloat16:
-                found = self._run_ort_values(inputs, fetches, run_options)
-            else:
-                found = self._ort.run(fetches, inputs, run_options)
+                return self._run_ort_values(inputs, fetches, run_options)
+            return cast(list[Any], self._ort.run(fetches, inputs, run_options))
         except Exception as error:
             if run_options is not None and run_options.terminate:
                 raise _too_late() from error
@@ -120,19 +133,20 @@ class Session:
         finally:
             if run_options is not None:
                 _watchdog.release(ticket)
-        answer: dict[str, Value] = {}
-        for name, value in zip(fetches, found, strict=True):
-            if name in self._maps:
-                self._spread_map(name, value, outputs, answer)
-            else:
-                answer[name] = value
-        return {name: answer[name] for name in outputs}
 
-    def _spread_map(self, name: str, rows: Any, outputs: Sequence[str], answer: dict[str, Value]) -> None:
+    def _fetches_of(self, outputs: tuple[str, ...]) -> list[str]:
+        """What the graph is asked for: a map for itself and for its labels once."""
+        found = list(dict.fromkeys(self._map_of_labels.get(name, name) for name in outputs))
+        # What callers may choose is theirs, so the combinations that are kept are few.
+        if len(self._fetches) < _MOST_FETCHES:
+            self._fetches[outputs] = found
+        return found
+
+    def _spread_map(self, name: str, rows: Any, outputs: tuple[str, ...], answer: dict[str, Value]) -> None:
         found = self._maps[name]
         maps: list[dict[Any, Any]] = rows if isinstance(rows, list) else [rows]
         classes = list(maps[0]) if maps else []
-        if any(row.keys() != maps[0].keys() for row in maps[1:]):
+        if len(maps) > 1 and any(row.keys() != maps[0].keys() for row in maps[1:]):
             classes = sorted(set().union(*maps))
         scores = [[row.get(key, 0) for key in classes] for row in maps]
         answer[name] = np.array(scores, found.scores.numpy).reshape(len(maps), len(classes))

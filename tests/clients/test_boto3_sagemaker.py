@@ -1,81 +1,37 @@
 """boto3's SageMaker runtime client, through a stand-in for SageMaker that does to requests and errors what SageMaker does."""
 
-import http.server
 import io
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import botocore.config
-import httpx
 import numpy as np
 import orjson
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.clients.fronts import REGION, SageMaker, before
 from tests.shells import server
 
 SETOSA = [5.1, 3.5, 1.4, 0.2]
-# SageMaker strips every other header of a request:
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
-_PASSED_ON = ("content-type", "accept")
-_PREFIX = "x-amzn-sagemaker-"
-
-
-class Endpoint(http.server.BaseHTTPRequestHandler):
-    """``/endpoints/{name}/invocations`` to the container's ``/invocations``; a container's error becomes a ModelError."""
-
-    protocol_version = "HTTP/1.1"
-    container: httpx.Client
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        assert self.path == "/endpoints/onnx/invocations"
-        received = {name.lower(): value for name, value in self.headers.items()}
-        sent = {name: value for name, value in received.items() if name in _PASSED_ON or name.startswith(_PREFIX)}
-        # httpx would add one of its own
-        answer = self.container.post("/invocations", content=body, headers={"accept": "*/*", **sent})
-        headers = {name: value for name, value in answer.headers.items() if name == "content-type" or name.startswith(_PREFIX)}
-        if answer.is_success:
-            self._send(200, answer.content, headers)
-            return
-        error = {"OriginalStatusCode": answer.status_code, "OriginalMessage": answer.text, "Message": "Received an error from primary"}
-        self._send(424, orjson.dumps(error), {"content-type": "application/json", "x-amzn-errortype": "ModelError"})
-
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
-        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
 def runtime(models: Path) -> Iterator[Any]:
     """A client of SageMaker's runtime whose endpoint "onnx" is `onnx-lambda serve`."""
-    with server(models, fast_lane=True) as container:
-        handler = type("Handler", (Endpoint,), {"container": container})
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as front:
-            thread = threading.Thread(target=front.serve_forever)
-            thread.start()
-            client = boto3.client(
-                "sagemaker-runtime",
-                endpoint_url=f"http://127.0.0.1:{front.server_address[1]}",
-                region_name="eu-west-1",
-                aws_access_key_id="none",
-                aws_secret_access_key="none",
-                config=botocore.config.Config(retries={"total_max_attempts": 1}),
-            )
-            yield client
-            client.close()
-            front.shutdown()
-            thread.join()
+    with server(models, fast_lane=True) as container, before(container, SageMaker) as address:
+        client = boto3.client(
+            "sagemaker-runtime",
+            endpoint_url=address,
+            region_name=REGION,
+            aws_access_key_id="none",
+            aws_secret_access_key="none",
+            config=botocore.config.Config(retries={"total_max_attempts": 1}),
+        )
+        yield client
+        client.close()
 
 
 def invoke(runtime: Any, body: bytes, **more: Any) -> tuple[bytes, dict[str, Any]]:

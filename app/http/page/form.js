@@ -3,13 +3,13 @@
 /** `changed()` is called whenever the request may be another; `drawn()` when a picture is finished. */
 function requestForm(model, { changed, drawn }) {
   const area = byId("json");
-  const editors = new Map(model.inputs.map((spec) => [spec.name, editorOf(model, spec, () => { changed(); drawn(); })]));
-  const modes = tabs("How to edit the input", ["Form", "JSON"], element("div"), (index) => (index ? toJson() : toForm()));
+  const editors = new Map(model.inputs.map((spec) => [spec.name, editorOf(model, spec, changed, drawn)]));
+  const modes = tabs("How to edit the input", ["Form", "JSON"], byId("panel"), (index) => (index ? toJson() : toForm()));
   let isJson = false;
 
   function toJson() {
     try {
-      write_(formDocument());
+      writeJson(formDocument());
     } catch (failure) {
       fail(failure);
       return false;
@@ -38,7 +38,7 @@ function requestForm(model, { changed, drawn }) {
     clear();
     changed();
   }
-  const write_ = (document) => { area.value = pretty(document); };
+  const writeJson = (document) => { area.value = pretty(document); };
   const formDocument = () => ({ inputs: Object.fromEntries([...editors].map(([name, editor]) => [name, editor.read()])) });
 
   function fill(given) {
@@ -47,8 +47,9 @@ function requestForm(model, { changed, drawn }) {
     return Boolean(fits) && [...editors].every(([name, editor]) => editor.show(inputs[name] ?? null));
   }
   function show(document) {
-    const fits = fill(document);
-    if (!fits || isJson) write_(document ?? { inputs: {} });
+    // A model whose example would be too long to read has none: its form begins empty.
+    const fits = document === null || fill(document);
+    if (!fits || isJson) writeJson(document ?? { inputs: {} });
     modes.mark(fits && !isJson ? 0 : 1);
     front(!fits || isJson);
   }
@@ -92,8 +93,8 @@ function requestForm(model, { changed, drawn }) {
   };
 }
 
-function editorOf(model, spec, drawn) {
-  if (model.image?.input === spec.name) return pictureEditor(model, spec, drawn);
+function editorOf(model, spec, changed, drawn) {
+  if (model.image?.input === spec.name) return pictureEditor(model, spec, changed, drawn);
   const isTable = model.features.length > 0 && model.inputs.length === 1 && !spec.sequence && !spec.optional;
   return isTable ? rowsEditor(model, spec) : tensorEditor(spec);
 }

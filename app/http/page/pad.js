@@ -3,15 +3,16 @@
 const STEPS = 16; // of the keyboard's pen, across the pad
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** `drawn()` is called after each stroke, and when a file has been read. */
-function pictureEditor(model, spec, drawn) {
+/** `changed()` is called when there is another picture, `drawn()` when it is one to run: after a stroke, or of a file. */
+function pictureEditor(model, spec, changed, drawn) {
   const { image } = model;
   const [height, width] = image.size;
   const first = model.examples.find((example) => spec.name in example.inputs);
   const firstPicture = first && fits(first.inputs[spec.name]) ? pictureOf(first.inputs[spec.name].flat(Infinity), image) : null;
   const frame = frameOf(image, image.channels === "L" ? firstPicture : null);
   let strokes = [];
-  let value = null; // the tensor
+  let picture = null;
+  let given = null; // the tensor, where it was given as one
   let cursor = [STEPS / 2, STEPS / 2];
   let isDown = false;
 
@@ -19,7 +20,7 @@ function pictureEditor(model, spec, drawn) {
     "Draw over it, with the mouse, a pen or a finger: the answer follows. ",
     element("span", { class: "keys" }, "On the keyboard: arrow keys move, Space puts the pen down and lifts it, Backspace takes back a stroke, Delete clears."));
   const canvas = element("canvas", {
-    class: "pad", width: 640, height: Math.round((640 * height) / width), tabindex: 0, role: "application",
+    class: image.channels === "L" ? "pad" : "pad colour", width: 640, height: Math.round((640 * height) / width), tabindex: 0, role: "application",
     "aria-label": `Draw ${spec.name}`, "aria-describedby": hint.id,
     onpointerdown: begin, onpointermove: move, onpointerup: end, onpointercancel: end, onkeydown: press, onfocus: paint, onblur: lift,
   });
@@ -40,12 +41,17 @@ function pictureEditor(model, spec, drawn) {
   function fits(candidate) {
     return Array.isArray(candidate) && candidate.flat(Infinity).length % (height * width * channelsOf(image)) === 0 && candidate.length > 0;
   }
-  function take(picture) {
-    value = picture && nested(tensorOf(picture, image, spec), image, spec.shape);
+  function take(made, tensor = null) {
+    picture = made;
+    given = tensor;
     paint();
   }
   function redraw() {
     take(strokes.length ? pictureOfStrokes(strokes, image, frame) : null);
+  }
+  function finish() {
+    changed();
+    drawn();
   }
   const place = (event) => {
     const { left, top, width: wide, height: high } = canvas.getBoundingClientRect();
@@ -59,7 +65,7 @@ function pictureEditor(model, spec, drawn) {
     redraw();
   }
   function move(event) {
-    if (!isDown || !event.isPrimary) return;
+    if (!isDown || !event.isPrimary || !event.buttons) return;
     const between = event.getCoalescedEvents?.() ?? [];
     strokes.at(-1).push(...(between.length ? between : [event]).map(place));
     redraw();
@@ -67,7 +73,7 @@ function pictureEditor(model, spec, drawn) {
   function end() {
     if (!isDown) return;
     isDown = false;
-    drawn();
+    finish();
   }
   function lift() {
     end();
@@ -100,22 +106,24 @@ function pictureEditor(model, spec, drawn) {
     isDown = false;
     strokes.pop();
     redraw();
-    if (strokes.length) drawn();
+    if (strokes.length) finish();
+    else clear();
   }
   function clear() {
     isDown = false;
     strokes = [];
     redraw();
+    changed();
     say("The pad is empty");
   }
   async function upload() {
     if (!file.files.length) return;
     problem.hidden = true;
     try {
-      const picture = await pictureOfFile(file.files[0], image);
+      const read = await pictureOfFile(file.files[0], image);
       strokes = [];
-      take(picture);
-      drawn();
+      take(read);
+      finish();
     } catch {
       problem.textContent = "That file is no picture that this browser can read; PNG and JPEG always are.";
       problem.hidden = false;
@@ -125,9 +133,8 @@ function pictureEditor(model, spec, drawn) {
   function paint() {
     const style = getComputedStyle(canvas);
     const colour = style.color.match(/[\d.]+/g).map(Number);
-    const picture = value && pictureOf(value.flat(Infinity), image);
     const small = seen.getContext("2d");
-    small.putImageData(new ImageData(picture ? shown(picture, colour) : new Uint8ClampedArray(width * height * 4), width, height), 0, 0);
+    small.putImageData(new ImageData(picture ? shown(colour) : new Uint8ClampedArray(width * height * 4), width, height), 0, 0);
     const large = canvas.getContext("2d");
     large.resetTransform();
     large.clearRect(0, 0, canvas.width, canvas.height);
@@ -143,7 +150,7 @@ function pictureEditor(model, spec, drawn) {
     }
   }
   /** Grey pictures in the page's own ink, so that they are dark on light and light on dark; others in their colours. */
-  function shown(picture, [red, green, blue]) {
+  function shown([red, green, blue]) {
     const pixels = new Uint8ClampedArray(width * height * 4);
     for (let at = 0; at < width * height; at++) {
       const grey = image.channels === "L";
@@ -154,14 +161,13 @@ function pictureEditor(model, spec, drawn) {
   return {
     element: box,
     read() {
-      if (value === null) throw new FieldFailure("Draw something, choose an example, or upload a picture.", canvas);
-      return value;
+      if (picture === null) throw new FieldFailure("Draw something, choose an example, or upload a picture.", canvas);
+      return given ?? nested(tensorOf(picture, image, spec), image, spec.shape);
     },
-    show(given) {
-      if (!fits(given)) return false;
+    show(tensor) {
+      if (!fits(tensor)) return false;
       strokes = [];
-      value = given;
-      paint();
+      take(pictureOf(tensor.flat(Infinity), image), tensor);
       return true;
     },
     point: () => canvas,

@@ -3,10 +3,11 @@
 const page = { model: null, version: "", form: null, running: null };
 const calls = callsSection();
 let redrawn = 0;
+let opened = 0;
 
 /** The model and version that the address names after #, as digits or digits/2; the default model where it names none. */
 function chosen(models) {
-  const [name, version = ""] = decodeURIComponent(location.hash.slice(1)).split("/");
+  const [name, version = ""] = location.hash.slice(1).split("/");
   const found = models.find((model) => model.name === name);
   const fallback = models.find((model) => model.default) ?? models[0];
   return found ? { listed: found, version: found.versions.includes(version) ? version : "" } : { listed: fallback, version: "" };
@@ -25,7 +26,9 @@ async function start() {
 
 async function open(models) {
   const { listed, version } = chosen(models);
+  const turn = ++opened;
   page.running?.abort();
+  page.form = null;
   byId("model").value = listed.name;
   const newest = listed.versions.at(-1);
   const options = [["", `${newest} (newest)`], ...listed.versions.slice(0, -1).reverse().map((older) => [older, older])];
@@ -41,8 +44,9 @@ async function open(models) {
   byId("trouble").replaceChildren();
   try {
     const model = await describeModel(listed.name, page.version);
-    if (byId("model").value === model.name) show(model);
+    if (turn === opened) show(model);
   } catch (failure) {
+    if (turn !== opened) return;
     byId("trouble").replaceChildren(element("div", { class: "problem" }, element("h2", {}, failure.title), element("p", {}, failure.detail)));
   }
 }

@@ -63,7 +63,8 @@ function frameOf(image, example) {
   const [height, width] = image.size;
   const border = (index) => index < width || index >= (height - 1) * width || index % width === 0 || index % width === width - 1;
   const edge = example ? [...example].filter((_, index) => border(index)) : [];
-  const paper = example ? (edge.reduce((sum, value) => sum + value, 0) / edge.length > 127 ? 255 : 0) : image.invert ? 255 : 0;
+  const isLight = example ? edge.reduce((sum, value) => sum + value, 0) / edge.length > 127 : image.invert || image.channels !== "L";
+  const paper = isLight ? 255 : 0;
   const ink = example ? [...example].map((value) => Math.abs(value - paper) / 255) : [];
   const share = ink.reduce((sum, value) => sum + value, 0) / (height * width);
   if (!share) return { paper, left: 0, right: width, top: height / 16, bottom: height - height / 16, share: 0.2 };

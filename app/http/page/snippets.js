@@ -3,9 +3,9 @@
 // A body over this many characters is read from a file beside the call: it would hide the call, and shells have limits.
 const MOST_INLINE = 2000;
 const NUMPY = {
-  BOOL: "bool", UINT8: "uint8", UINT16: "uint16", UINT32: "uint32", UINT64: "uint64", INT8: "int8", INT16: "int16", INT32: "int32", INT64: "int64",
+  BOOL: "bool_", UINT8: "uint8", UINT16: "uint16", UINT32: "uint32", UINT64: "uint64", INT8: "int8", INT16: "int16", INT32: "int32", INT64: "int64",
   // tritonclient takes float32 for BF16 and rounds it
-  FP16: "float16", BF16: "float32", FP32: "float32", FP64: "float64", BYTES: "object",
+  FP16: "float16", BF16: "float32", FP32: "float32", FP64: "float64", BYTES: "object_",
 };
 
 const LANGUAGES = [
@@ -46,6 +46,7 @@ function tritonCall({ name, version, model, document }) {
   const body = write({ inputs });
   const isLong = body.length > MOST_INLINE;
   const specs = model.inputs.filter((spec) => inputs[spec.name] != null);
+  if (!specs.length) throw new Failure("Open Inference takes one tensor at least.");
   const key = (spec) => JSON.stringify(spec.name);
   const arrays = specs.map((spec) => {
     const value = isLong ? `inputs[${key(spec)}]` : pretty(inputs[spec.name], PYTHON_WORDS, "    ");

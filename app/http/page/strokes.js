@@ -82,7 +82,7 @@ function boxed(strokes, line, { left, right, top, bottom }) {
 
 /** The share of each pixel that strokes of a width cover, row by row. */
 function coverage(strokes, line, [height, width]) {
-  const fine = Math.max(1, Math.min(16, Math.floor(1024 / Math.max(height, width))));
+  const fine = Math.max(1, Math.min(16, Math.floor(512 / Math.max(height, width))));
   const pen = new OffscreenCanvas(width * fine, height * fine).getContext("2d", { willReadFrequently: true });
   pen.scale(fine, fine);
   trace(pen, strokes, line, "#fff");
