@@ -24,6 +24,10 @@ SLOW = [
     "email",
     "http.client",
     "argparse",
+    "PIL",
+    "pyarrow",
+    "csv",
+    "zipfile",
 ]
 
 

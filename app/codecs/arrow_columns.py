@@ -60,7 +60,8 @@ def check_types(schema: Any, signature: Signature) -> None:
 def _is_taken(kind: Any) -> bool:
     types = library().types
     if isinstance(kind, library().BaseExtensionType):
-        return _is_taken(kind.storage_type)
+        # A tensor whose dimensions are stored in another order would have to be turned.
+        return not getattr(kind, "permutation", None) and _is_taken(kind.storage_type)
     if types.is_dictionary(kind):
         return not types.is_nested(kind.value_type) and not types.is_dictionary(kind.value_type) and _is_taken(kind.value_type)
     if types.is_fixed_size_list(kind):
@@ -94,15 +95,23 @@ def call_of(table: Any, signature: Signature, body: bytes) -> Call:
         raise WrongShape("The table has no rows; send at least one.")
     inputs: dict[str, Value] = {}
     for spec, positions in table_columns.by_name(table.column_names, signature):
-        parts = [_Column(table, position, spec, signature, body).values().reshape(table.num_rows, -1) for position in positions]
-        if len(parts) > 1 and {part.shape[1] for part in parts} != {1}:
+        parts = [_Column(table, position, spec, signature, body).values() for position in positions]
+        if len(parts) > 1 and any(part.ndim > 1 for part in parts):
             raise WrongShape(f"The columns of input '{spec.name}' hold arrays; send one column of arrays, or columns of single values.")
-        rows = np.concatenate(parts, axis=1) if parts else np.empty((table.num_rows, 0), spec.datatype.numpy)
-        inputs[spec.name] = table_columns.shaped(rows, spec)
+        # Arrays of arrays say their shape themselves.
+        inputs[spec.name] = (
+            parts[0] if len(parts) == 1 and parts[0].ndim > 2 else table_columns.shaped(_side_by_side(parts, table, spec), spec)
+        )
     places = dict.fromkeys(inputs, "")
     signature.check_finite(inputs, places)
     signature.check_shapes(inputs, places)
     return Call(inputs, signature.chosen_outputs(None, ""), form="rows")
+
+
+def _side_by_side(parts: list[Array], table: Any, spec: TensorSpec) -> Array:
+    if not parts:
+        return np.empty((table.num_rows, 0), spec.datatype.numpy)
+    return parts[0] if parts[0].ndim > 1 else np.stack(parts, axis=1)
 
 
 class _Column:
@@ -127,7 +136,9 @@ class _Column:
     def _values(self, chunk: Any, where: Where) -> Array:
         pa = library()
         if isinstance(chunk, pa.ExtensionArray):
-            return self._values(chunk.storage, where)
+            inner = self._values(chunk.storage, where)
+            # Of the types that are taken only a tensor's has a shape.
+            return inner.reshape(len(chunk), *getattr(chunk.type, "shape", inner.shape[1:]))
         if pa.types.is_nested(chunk.type):
             return self._arrays(chunk, where)
         if pa.types.is_dictionary(chunk.type):

@@ -13,7 +13,7 @@ from app.errors import NotFinite, OutOfRange, WrongDatatype, WrongShape
 from app.tensors import BFLOAT16_MAX, Array, Datatype, TensorSpec, Value
 
 _NAMED_FLOATS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
-# Above 2^53 a double no longer holds every integer, so 9007199254740993.0 may not be the number that was written.
+# From 2^53 on a double does not hold every integer: 9007199254740993.0 is read as 9007199254740992.0.
 _EXACT_DOUBLE = 2**53
 _FEW = 64
 # The largest FP16; every float datatype holds what is below.
@@ -186,7 +186,7 @@ def _integers(items: list[Any], place: _Place) -> Array:
                 place.refuse(NotFinite, flat, _float_text(item), expected)
             if not item.is_integer():
                 place.refuse(OutOfRange, flat, f"{item!r}, which has a fraction", expected)
-            if abs(item) > _EXACT_DOUBLE and limits.min <= item <= limits.max:
+            if abs(item) >= _EXACT_DOUBLE and limits.min <= item <= limits.max:
                 place.refuse(
                     OutOfRange, flat, f"{item!r}, written as a decimal, beyond the exact range", f"{expected} written with digits only"
                 )

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from app.codecs.byte_strings import is_text, text_of
+from app.codecs.byte_strings import from_text, text_of
 from app.errors import Invalid, NotFinite, OutOfRange, WrongDatatype
 from app.tensors import BFLOAT16_MAX, Array, TensorSpec
 
@@ -95,18 +95,14 @@ def cast_strings(items: list[Any], shape: tuple[int, ...], spec: TensorSpec, whe
         raise WrongDatatype(f"{where(())} holds strings; the model expects {spec.datatype.name}.", pointer=pointer)
     tensor = np.empty(len(items), np.object_)
     try:
-        tensor[:] = [text_of(item) if isinstance(item, bytes) else string_of(item) for item in items]
+        tensor[:] = [text_of(item) if isinstance(item, bytes) else _from_text(item) for item in items]
     except UnicodeEncodeError as error:
         raise WrongDatatype(f"{where(())} holds half a surrogate pair, which no text has.", pointer=pointer) from error
     return tensor.reshape(shape)
 
 
-def string_of(text: str) -> str:
-    """The string that stands for a caller's text inside a graph (see :mod:`app.codecs.byte_strings`).
-
-    :raises UnicodeEncodeError: for half a surrogate pair.
-    """
+def _from_text(text: str) -> str:
     if text.isascii():
         return text
-    encoded = text.encode("utf-8")
-    return text if is_text(text) else text_of(encoded)
+    text.encode("utf-8")  # refuses half a surrogate pair
+    return from_text(text)

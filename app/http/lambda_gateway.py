@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from app.errors import ResultTooLarge, Unreadable
 from app.http.application import Application
-from app.http.message import Request, Response, is_plain_id, without_prefix
+from app.http.message import Request, Response, without_prefix
+from app.identifiers import is_plain_id
 
 Flavour = Literal["v2", "v1", "alb"]
 # 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -22,7 +23,16 @@ _RESPONSE_BYTES = 6_291_556
 _HEADER_BYTES = 4096
 # Sets and string methods rather than regular expressions, here and on the whole cold-start path: compiling one takes 0.3 ms.
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")  # RFC 9110, section 5.6.2
-_TEXT_TYPES = ("text/", "application/json", "application/problem+json", "application/javascript", "application/xml", "image/svg+xml")
+_TEXT_TYPES = (
+    "text/",
+    "application/json",
+    "application/problem+json",
+    "application/javascript",
+    "application/xml",
+    "application/x-jsonlines",
+    "application/x-ndjson",
+    "image/svg+xml",
+)
 # Keys of other sources: an event that has one is never HTTP, whatever else it carries (a forged queue message).
 _FOREIGN_KEYS = ("Records", "detail-type", "Items", "BatchInput", "rmqMessagesByQueue", "awslogs", "responsePayload", "requestPayload")
 

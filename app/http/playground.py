@@ -11,7 +11,7 @@ from app.http.message import Response
 
 _SOURCES = Path(__file__).parent / "page"
 # In the order in which one uses what stands before it; together they are one module, so that none of it is global.
-_SCRIPTS = ("elements", "json", "server", "picture", "resize", "strokes", "pad", "fields", "form", "answer", "snippets", "page")
+_SCRIPTS = ("elements", "json", "server", "fields", "picture", "resize", "strokes", "pen", "pad", "form", "answer", "snippets", "page")
 
 
 def is_wanted(accept: str) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from benchmarks.peers import dialects
 from benchmarks.peers.dialects import Call
 from benchmarks.peers.question import Question
-from benchmarks.peers.servers import BARE, OURS, label
+from benchmarks.peers.servers import BARE, OURS, QUIET, label
 
 
 class Candidate(NamedTuple):
@@ -40,5 +40,7 @@ OURS_BINARY = (
 )
 # The only peer that takes the binary extension over HTTP.
 PEERS_BINARY = (Candidate("kserve", "v2 binary", dialects.v2_binary),)
+# For comparison only: the goals are over the peers as they come.
+PEERS_QUIET = (Candidate(QUIET, "v1", dialects.v1_instances),)
 BARE_JSON = (Candidate(BARE, "and pysimdjson", dialects.predict),)
 BARE_NOTHING = (Candidate(BARE, "without a model", dialects.nothing),)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.figures import Figure
 from benchmarks.peers import question, wire
-from benchmarks.peers.candidates import BARE_JSON, BARE_NOTHING, OURS_BINARY, OURS_JSON, PEERS_BINARY, PEERS_JSON, Candidate
+from benchmarks.peers.candidates import BARE_JSON, BARE_NOTHING, OURS_BINARY, OURS_JSON, PEERS_BINARY, PEERS_JSON, PEERS_QUIET, Candidate
 from benchmarks.peers.question import Question
 from benchmarks.peers.running import free_ports, started
 from benchmarks.peers.samples import Samples
@@ -39,7 +39,7 @@ def measure_tensor(plan: Plan) -> list[Figure]:
 def measure_row(plan: Plan) -> list[Figure]:
     """One row in JSON, eight connections: requests per second."""
     asked = question.row()
-    samples = Samples(_of_peers(OURS_JSON + BARE_JSON + BARE_NOTHING + PEERS_JSON, plan), "1/s", more_is_better=True)
+    samples = Samples(_of_peers(OURS_JSON + BARE_JSON + BARE_NOTHING + PEERS_JSON + PEERS_QUIET, plan), "1/s", more_is_better=True)
 
     def throughput(candidate: Candidate) -> float:
         port, sent = ports[candidate.server], candidate.ask(asked).sent
@@ -50,8 +50,9 @@ def measure_row(plan: Plan) -> list[Figure]:
         say(f"one row: {plan.row_rounds} rounds of {', '.join(each.name for each in samples.measured())}")
         samples.take_turns(throughput, plan.row_rounds)
     case = f"one row, {CONNECTIONS} connections"
-    figures = samples.figures(case, OURS_JSON + BARE_JSON + BARE_NOTHING + PEERS_JSON)
-    return figures + [samples.against(case, ours, PEERS_JSON, ROW_GOAL) for ours in OURS_JSON]
+    figures = samples.figures(case, OURS_JSON + BARE_JSON + BARE_NOTHING + PEERS_JSON + PEERS_QUIET)
+    figures += [samples.against(case, ours, PEERS_JSON, ROW_GOAL) for ours in OURS_JSON]
+    return [*figures, samples.against(case, OURS_JSON[0], PEERS_QUIET, None)]
 
 
 @contextlib.contextmanager
@@ -94,4 +95,4 @@ def _milliseconds(port: int, sent: bytes) -> float:
 def _of_peers(candidates: tuple[Candidate, ...], plan: Plan) -> list[Candidate]:
     """Those of the peers that the plan names; all if it names none."""
     left_out = set(PEERS) - set(plan.peers) if plan.peers else set()
-    return [candidate for candidate in candidates if candidate.server not in left_out]
+    return [candidate for candidate in candidates if candidate.server.split()[0] not in left_out]

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +38,11 @@ class Question:
 
 
 def row() -> Question:
-    """One row for the iris classifier; the answer is its label."""
+    """One row for the iris classifier; the answer is its label, which is all that anybody is asked for."""
     row = b"[5.1,3.5,1.4,0.2]"
     folder = temporary_folder()
-    (folder / "iris").symlink_to(ROOT / "models" / "iris")
+    shutil.copytree(ROOT / "models" / "iris" / "1", folder / "iris" / "1", ignore=shutil.ignore_patterns("*.prepared.*"))
+    (folder / "iris" / "model.toml").write_text('default_outputs = ["output_label"]\n')
     return Question("iris", folder, "output_label", (1, 4), b"[%s]" % row, row, b"", 0)
 
 

@@ -1,4 +1,4 @@
-"""How each server is started: all quiet, with one worker process, uvloop and httptools, ONNX Runtime with its defaults."""
+"""How each server is started: as it comes, with one worker process; the fastest peer once more with its log off."""
 
 import importlib.metadata
 import sys
@@ -11,6 +11,8 @@ from benchmarks.processes import ROOT, BenchmarkError, temporary_folder
 APPS = ROOT / "benchmarks" / "peers" / "apps"
 ENVIRONMENTS = ROOT / ".venv-peers"
 OURS, BARE = "onnx-lambda", "bare ASGI"
+# KServe writes a line for each request, which takes it half of its time.
+QUIET = "kserve without its log"
 PEERS = {"kserve": "KServe", "mlserver": "MLServer", "bentoml": "BentoML", "litserve": "LitServe"}  # package → name
 
 
@@ -36,8 +38,9 @@ def launch(server: str, question: Question, ports: list[int]) -> Launch:
     if server == BARE:
         options = ["--loop", "uvloop", "--http", "httptools", "--lifespan", "off", "--log-level", "error", "--port", port]
         return Launch([sys.executable, "-m", "uvicorn", "benchmarks.peers.apps.bare_asgi:app", *options], model, "/")
-    _same_onnxruntime(server)
-    programs = ENVIRONMENTS / server / "bin"
+    peer = server.split(maxsplit=1)[0]
+    _same_onnxruntime(peer)
+    programs = ENVIRONMENTS / peer / "bin"
     if server == "mlserver":
         folder = temporary_folder()
         settings = {
@@ -46,7 +49,6 @@ def launch(server: str, question: Question, ports: list[int]) -> Launch:
             "GRPC_PORT": second,
             "METRICS_PORT": third,
             "PARALLEL_WORKERS": "0",
-            "DEBUG": "false",
             "MODEL_NAME": question.model,
             "MODEL_URI": str(question.file),
             "MODEL_IMPLEMENTATION": "mlserver_app.OnnxRuntime",
@@ -54,18 +56,21 @@ def launch(server: str, question: Question, ports: list[int]) -> Launch:
         environment = {f"MLSERVER_{name}": value for name, value in settings.items()} | {"PYTHONPATH": str(APPS)}
         return Launch([str(programs / "mlserver"), "start", str(folder)], environment, f"/v2/models/{question.model}/ready")
     if server == "bentoml":
-        options = ["--port", port, "--host", "127.0.0.1", "--working-dir", str(APPS), "--do-not-track", "--quiet"]
-        home = {"BENTOML_HOME": str(temporary_folder()), "BENTOML_CONFIG_OPTIONS": "services.logging.access.enabled=false"}
+        options = ["--port", port, "--host", "127.0.0.1", "--working-dir", str(APPS), "--do-not-track"]
+        home = {"BENTOML_HOME": str(temporary_folder())}
         return Launch([str(programs / "bentoml"), "serve", "bentoml_app:OnnxService", *options], model | home, "/readyz")
-    if server == "kserve":
-        options = ["--http_port", port, "--enable_grpc", "false", "--enable_latency_logging", "false", "--configure_logging", "false"]
+    if server in {"kserve", QUIET}:
+        options = ["--http_port", port, "--enable_grpc", "false"]
+        if server == QUIET:
+            options += ["--enable_latency_logging", "false", "--configure_logging", "false"]
         return Launch([str(programs / "python"), str(APPS / "kserve_app.py"), *options], model, f"/v2/models/{question.model}/ready")
     return Launch([str(programs / "python"), str(APPS / "litserve_app.py")], model, "/health")
 
 
 def label(server: str) -> str:
     """The server's name and, of a peer, its version."""
-    return f"{PEERS[server]} {_version(server, server)}".rstrip() if server in PEERS else server
+    peer, *rest = server.split()
+    return " ".join([PEERS[peer], _version(peer, peer), *rest]) if peer in PEERS else server
 
 
 def _same_onnxruntime(peer: str) -> None:

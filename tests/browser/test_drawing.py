@@ -38,7 +38,7 @@ def test_a_drawing_fills_the_model_s_frame(visit: Visit) -> None:
 
     assert (8, 8) == ink.shape
     assert 0 == ink.min()
-    assert 16 == ink.max()
+    assert 12 < ink.max() <= 16
     assert ink[0].max() > 8
     assert ink[7].max() > 8
     assert 0 == ink[:, [0, 7]].max()

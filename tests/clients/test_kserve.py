@@ -1,5 +1,6 @@
 """KServe's REST client, protocols v1 and v2, in its own environment against a real server in both lanes."""
 
+import functools
 import json
 import math
 import subprocess
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.shells import ROOT
+from tests.shells import ROOT, server
 
 PYTHON = ROOT / ".venv-kserve" / "bin" / "python"
 SCRIPT = Path(__file__).with_name("kserve_calls.py")
@@ -29,19 +30,19 @@ def kserve() -> Iterator[subprocess.Popen[str]]:
         running.stdin.close()
 
 
+def call(kserve: subprocess.Popen[str], url: str, protocol: str, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
+    assert kserve.stdin is not None
+    assert kserve.stdout is not None
+    kserve.stdin.write(json.dumps({"url": url, "protocol": protocol, "calls": calls}) + "\n")
+    kserve.stdin.flush()
+    found: list[Any] = json.loads(kserve.stdout.readline())
+    return found
+
+
 @pytest.fixture
 def called(kserve: subprocess.Popen[str], address: str) -> Called:
     """Makes calls under a protocol; what each came back with: its value, or the text of its exception under "error"."""
-
-    def make(protocol: str, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
-        assert kserve.stdin is not None
-        assert kserve.stdout is not None
-        kserve.stdin.write(json.dumps({"url": f"http://{address}", "protocol": protocol, "calls": calls}) + "\n")
-        kserve.stdin.flush()
-        found: list[Any] = json.loads(kserve.stdout.readline())
-        return found
-
-    return make
+    return functools.partial(call, kserve, f"http://{address}")
 
 
 def given(name: str, values: Any, datatype: str, dtype: str) -> dict[str, Any]:
@@ -160,3 +161,15 @@ def test_v1_explanations(called: Called) -> None:
     (found,) = called("v1", ("explain", {"model_name": "iris", "data": {"instances": [ROW]}}))
 
     assert ":predict" in found["error"]
+
+
+def test_base_path(kserve: subprocess.Popen[str], models: Path) -> None:
+    """A base URL with a path, as a stage or a custom domain puts it there, works under both protocols."""
+    with server(models, fast_lane=True, BASE_PATH="/prod") as client:
+        url = f"{client.base_url}/prod"
+        (v1,) = call(kserve, url, "v1", ("infer", {"model_name": "iris", "data": {"instances": [ROW]}}))
+        live, v2 = call(kserve, url, "v2", ("is_server_live", {}), infer("iris", IRIS, binary=True))
+
+    assert 0 == v1["value"]["predictions"][0]["output_label"]
+    assert live["value"]
+    assert [0] == v2["value"]["outputs"]["output_label"]["values"]

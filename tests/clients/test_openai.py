@@ -118,3 +118,12 @@ def test_models(client: openai.OpenAI, models: Path) -> None:
         client.models.retrieve("no-such-model")
     # The path is TensorFlow Serving's and KServe's too, whose clients read a string there.
     assert "There is no model 'no-such-model'" in str(unknown.value.body)
+
+
+def test_base_path(models: Path) -> None:
+    """A base URL below a path, as a stage or a custom domain puts it there, works."""
+    with (
+        server(models, fast_lane=True, BASE_PATH="/prod") as http,
+        openai.OpenAI(base_url=f"{http.base_url}/prod/v1", api_key="sk-any", max_retries=0) as client,
+    ):
+        np.testing.assert_allclose(expected(HELLO), vectors(client.embeddings.create(model="text-embedding", input="hello")), rtol=1e-5)

@@ -77,6 +77,10 @@ def test_columns_of_values_and_tensors() -> None:
     for column in (nested, flat, tensors):
         assert expected == outcome(arrow_stream.decode, stream(pa.table({"X": column})), cube)
     assert expected == outcome(parquet.decode, file(pa.table({"X": flat})), cube)
+    turned = pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.float32(), [2, 2], permutation=[1, 0]), flat)
+    assert "wrong-datatype" == outcome(arrow_stream.decode, stream(pa.table({"X": turned})), cube)
+    for column in (nested, tensors):
+        assert "wrong-shape" == outcome(arrow_stream.decode, stream(pa.table({"X": column})), echo(spec("X", "FP32", "n", 4, 1)))
 
 
 STRINGS = ["a", "grüße", "", "a", "x" * 40]

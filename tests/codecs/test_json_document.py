@@ -279,3 +279,12 @@ def test_pointers_are_places_of_the_body() -> None:
         with pytest.raises(Problem) as raised:
             predict_json.decode(json.dumps(body).encode(), {}, signature)
         assert pointer == raised.value.pointer, body
+
+
+@pytest.mark.parametrize("number", ["9007199254740993.0", "-9007199254740993.0", "9.007199254740993e15"])
+def test_decimals_that_may_be_another_integer_are_refused(number: str) -> None:
+    """From 2^53 on a decimal is read as a double that may be another integer than the one that was written."""
+    spec = TensorSpec("x", BY_NAME["INT64"], None)
+
+    with pytest.raises(OutOfRange, match="written with digits only"):
+        predict_json.decode(f'{{"inputs": [{number}]}}'.encode(), {}, Signature((spec,), (spec,)))

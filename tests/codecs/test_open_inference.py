@@ -339,16 +339,6 @@ def test_ids() -> None:
         assert (answers[0]["id"] == answers[1]["id"]) is (sent.get("id") is not None)
 
 
-def test_new_ids_are_version_4_uuids() -> None:
-    """An id of ours is a random UUID, as other servers of the protocol make them."""
-    import uuid
-
-    ids = {open_inference.new_id() for _ in range(100)}
-
-    assert 100 == len(ids)
-    assert all(str(uuid.UUID(text)) == text and uuid.UUID(text).version == 4 for text in ids)
-
-
 def ranked(scores: Any, k: int, labels: tuple[str, ...] = (), known: Any = None) -> Any:
     return classes("y", scores, k, Signature((), (), labels=labels), known).tolist()
 

@@ -30,7 +30,11 @@ def test_image_reads_arrow_and_parquet(image_with_extras: str) -> None:
 
     with engine.served(image_with_extras, flags=engine.HARDENED) as (_, client):
         answers = [
-            client.post("/predict", content=body.getvalue(), headers={"Content-Type": f"application/vnd.apache.{kind}", "Accept": "application/x-npz"})
+            client.post(
+                "/predict",
+                content=body.getvalue(),
+                headers={"Content-Type": f"application/vnd.apache.{kind}", "Accept": "application/x-npz"},
+            )
             for body, kind in ((stream, "arrow.stream"), (file, "parquet"))
         ]
 

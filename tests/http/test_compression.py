@@ -57,10 +57,13 @@ def test_small_answers_stay_plain(fast: httpx.Client) -> None:
     assert "content-encoding" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/octet-stream", "application/x-npy", "application/vnd.sagemaker-triton.binary+json;json-header-size=9"]
+)
 @pytest.mark.parametrize(("accept", "compressed"), [("gzip", True), ("deflate", True), ("gzip, deflate", False), ("*", False)])
-def test_binary_answers(accept: str, compressed: bool) -> None:
+def test_binary_answers(accept: str, compressed: bool, kind: str) -> None:
     """Raw tensors are compressed only for callers who name one coding: HTTP libraries offer several without being asked."""
-    response = Response(200, bytes(10_000), "application/octet-stream")
+    response = Response(200, bytes(10_000), kind)
     deflate(Request("POST", "/", {"accept-encoding": accept}), response)
 
     assert compressed == ("Content-Encoding" in response.headers)

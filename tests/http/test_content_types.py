@@ -134,6 +134,22 @@ def test_arrays_come_out(http: httpx.Client, expected: np.ndarray) -> None:
     assert found.tobytes() == archive["output_probability"].tobytes()
 
 
+def test_arrays_are_not_compressed_unasked(http: httpx.Client) -> None:
+    """Floats hardly shrink: arrays are compressed only for callers who name one coding, tables and lines for whoever takes one."""
+    body = written(np.save, np.random.default_rng(0).normal(size=2000))
+    codings = {}
+    for accept in (NPY, CSV, LINES):
+        answer = http.post(
+            "/models/identity-float/predict",
+            content=body,
+            headers={"Content-Type": NPY, "Accept": accept, "Accept-Encoding": "gzip, deflate"},
+        )
+        assert 200 == answer.status_code, answer.text
+        codings[accept] = answer.headers.get("content-encoding")
+
+    assert {NPY: None, CSV: "gzip", LINES: "gzip"} == codings
+
+
 @pytest.mark.parametrize("media_type", [LINES, "application/jsonlines", "application/x-jsonlines", "application/x-ndjson"])
 def test_lines_come_out(http: httpx.Client, expected: np.ndarray, media_type: str) -> None:
     """JSON Lines are a prediction a line, under the name that was asked for."""

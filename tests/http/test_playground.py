@@ -98,7 +98,9 @@ def test_the_page_costs_nothing_until_it_is_asked_for() -> None:
         "    print('app.http.playground' in sys.modules, 'fastapi' in sys.modules)"
     )
     environment = {"PATH": os.environ["PATH"], "MODEL_DIR": str(ROOT / "models"), "LOG_LEVEL": "ERROR"}
-    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
 
     assert ["False False", "True False"] == ended.stdout.splitlines()[-2:]
 
@@ -107,9 +109,15 @@ def test_a_model_says_what_the_page_needs(http: httpx.Client) -> None:
     """A model's description has all its examples, and how a picture becomes its input, which is named."""
     digits = http.get("/models/digits").json()
 
-    assert {"input": "image", "size": [8, 8], "channels": "L", "layout": "HW", "invert": True, "mean": [0.0], "std": [1.0]}.items() <= digits[
-        "image"
-    ].items()
+    assert {
+        "input": "image",
+        "size": [8, 8],
+        "channels": "L",
+        "layout": "HW",
+        "invert": True,
+        "mean": [0.0],
+        "std": [1.0],
+    }.items() <= digits["image"].items()
     assert ["A nought"] == [example["title"] for example in digits["examples"]]
     assert digits["example"]["inputs"] == digits["examples"][0]["inputs"]
     assert None is http.get("/models/iris").json()["image"]

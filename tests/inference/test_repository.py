@@ -127,6 +127,8 @@ def test_failure_is_kept_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("[image]\nsize = [8]", "'image.size' takes [height, width]"),
         ("[image]\nsize = [8, 8]\nchannels = 'CMYK'", "'image.channels' takes one of L, RGB, BGR"),
         ("[image]\nsize = [8, 8]\nstd = [0.0]", "'image.std' must not contain 0"),
+        ("[image]\nsize = [8, 8]\nchannels = 'L'\nmean = [0.1, 0.2, 0.3]", "'image.mean' takes one number where there is one channel"),
+        ("[image]\nsize = [8, 8]\nresize = 'cubic'", "'image.resize' takes one of nearest, box, bilinear, bicubic, lanczos"),
         ("[image]\nsize = [8, 8]\ninput = 'q'", "'image.input' names 'q'"),
         ("[[examples]]\ntitle = 'x'", "takes a table with 'inputs'"),
         ("[golden]\nfile = '../x'", "'golden.file' takes the name of a file beside model.toml"),

@@ -6,21 +6,14 @@ const MOST_SHOWN_TEXT = 20_000;
 
 /** Show a prediction, and say its gist. */
 function showAnswer(model, answer) {
-  const body = answer.body ?? {};
-  const outputs = body.outputs && typeof body.outputs === "object" ? body.outputs : {};
+  const outputs = Object(answer.body?.outputs);
   const scored = Object.keys(outputs).filter((name) => classesOf(model, outputs, name));
   const used = new Set(scored.flatMap((name) => [name, `${name}_labels`]));
-  const rest = Object.entries(outputs).filter(([name]) => !used.has(name));
-  const text = pretty(body);
-  byId("status").replaceChildren(element("span", { class: "good" }, String(answer.status)), ` ${duration(answer.tookMs)}`);
-  byId("result").replaceChildren(
+  const others = Object.entries(outputs).filter(([name]) => !used.has(name));
+  show("good", answer, [
     ...scored.map((name) => ranking(name, outputs[name], classesOf(model, outputs, name))),
-    rest.length ? element("dl", { class: "outputs" }, rest.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, brief(value))))) : "",
-    timings(answer),
-    element("details", {},
-      element("summary", {}, "The answer’s JSON"),
-      element("pre", { class: "code", tabindex: 0, "aria-label": "The answer’s JSON" }, text.slice(0, MOST_SHOWN_TEXT), text.length > MOST_SHOWN_TEXT && `\n… ${text.length - MOST_SHOWN_TEXT} more characters`)),
-  );
+    others.length > 0 && element("dl", { class: "outputs" }, others.map(([name, value]) => fact(name, brief(value)))),
+  ]);
   const best = gist(model, outputs, scored[0]);
   byId("gist").textContent = best;
   say(`${best || "The answer is there"}. Status ${answer.status}, ${duration(answer.tookMs)}.`);
@@ -28,25 +21,34 @@ function showAnswer(model, answer) {
 
 /** Show what went wrong. */
 function showFailure(failure) {
-  byId("status").replaceChildren(failure.status ? element("span", { class: "bad" }, String(failure.status)) : "", failure.tookMs ? ` ${duration(failure.tookMs)}` : "");
-  byId("result").replaceChildren(
+  const facts = { Where: failure.pointer === "" ? "the whole body" : failure.pointer, Code: failure.code, Request: failure.requestId };
+  const known = Object.entries(facts).filter(([, value]) => value);
+  show("bad", failure, [
     element("div", { class: "problem" },
-      element("h3", {}, failure.title || "The request failed"),
+      element("h3", {}, failure.title),
       element("p", {}, failure.detail),
-      element("dl", { class: "small" },
-        fact("Where", failure.pointer === "" ? "the whole body" : failure.pointer),
-        fact("Code", failure.code),
-        fact("Request", failure.requestId))),
-    failure.headers ? timings(failure) : "",
-    failure.body
-      ? element("details", {}, element("summary", {}, "The answer’s JSON"), element("pre", { class: "code", tabindex: 0, "aria-label": "The answer’s JSON" }, pretty(failure.body)))
-      : "",
-  );
+      element("dl", { class: "small" }, known.map(([name, value]) => fact(name, element("code", {}, value))))),
+  ]);
   byId("gist").textContent = "";
   say(`${failure.title}. ${failure.detail}`);
 }
 
-const fact = (name, value) => (value ? element("div", {}, element("dt", {}, name), element("dd", {}, element("code", {}, value))) : null);
+/** What there is to see of any answer: its status, its parts, what it took, its JSON. */
+function show(mood, { status, tookMs, headers, body }, parts) {
+  byId("status").replaceChildren(...(status ? [element("span", { class: mood }, String(status)), ` ${duration(tookMs)}`] : []));
+  byId("result").replaceChildren(...[...parts, headers && timings(headers, tookMs), body && raw(body)].filter(Boolean));
+}
+
+function raw(body) {
+  const text = pretty(body);
+  const more = text.length - MOST_SHOWN_TEXT;
+  return element("details", {},
+    element("summary", {}, "The answer’s JSON"),
+    element("pre", { class: "code", tabindex: 0, "aria-label": "The answer’s JSON" },
+      text.slice(0, MOST_SHOWN_TEXT), more > 0 && `\n… ${more} more characters`));
+}
+
+const fact = (name, value) => element("div", {}, element("dt", {}, name), element("dd", {}, value));
 
 /** The names of an output's classes, where it has a score for each; else null. */
 function classesOf(model, outputs, name) {
@@ -71,12 +73,14 @@ function areShares(row) {
 }
 
 function ranking(name, rows, classes) {
-  const shown = rows.slice(0, MOST_SHOWN_ROWS).map((row, at) => [
-    rows.length > 1 && element("h3", {}, `Row ${at + 1}`),
-    element("ol", { class: "ranking", "aria-label": rows.length > 1 ? `${name}, row ${at + 1}` : name }, bars(row, classes)),
-  ]);
   const more = rows.length - MOST_SHOWN_ROWS;
-  return element("div", { class: "scores" }, element("p", { class: "eyebrow" }, name), ...shown.flat(), more > 0 && element("p", { class: "hint" }, `and ${more} more rows, in the answer’s JSON`));
+  return element("div", { class: "scores" },
+    element("p", { class: "eyebrow" }, name),
+    rows.slice(0, MOST_SHOWN_ROWS).map((row, at) => [
+      rows.length > 1 && element("h3", {}, `Row ${at + 1}`),
+      element("ol", { class: "ranking", "aria-label": rows.length > 1 ? `${name}, row ${at + 1}` : name }, bars(row, classes)),
+    ]),
+    more > 0 && element("p", { class: "hint" }, `and ${more} more rows, in the answer’s JSON`));
 }
 
 function bars(row, classes) {
@@ -85,7 +89,8 @@ function bars(row, classes) {
   const items = ranked(row, classes).slice(0, MOST_CLASSES).map(({ name, score }, place) => {
     const bar = element("span", { class: "bar", "aria-hidden": "true" });
     bar.style.setProperty("--share", String(Math.max(0, shares ? score : score / most)));
-    return element("li", { class: place === 0 && "best" }, element("span", { class: "name" }, name), bar, element("span", { class: "value" }, shares ? percent(score) : score.toPrecision(4)));
+    return element("li", { class: place === 0 && "best" },
+      element("span", { class: "name" }, name), bar, element("span", { class: "value" }, shares ? percent(score) : score.toPrecision(4)));
   });
   const more = row.length - items.length;
   return more > 0 ? [...items, element("li", { class: "hint" }, `and ${more} more classes`)] : items;
@@ -109,8 +114,8 @@ function brief(value) {
 const duration = (ms) => (ms < 1 ? `${Math.round(ms * 1000)} µs` : `${ms < 100 ? ms.toFixed(1) : Math.round(ms)} ms`);
 
 /** What each phase took on the server (its Server-Timing header), and what the round trip took in all. */
-function timings({ headers, tookMs }) {
-  const phases = [...(headers.get("server-timing") ?? "").matchAll(/([\w-]+);dur=([\d.]+)/g)].map(([, name, ms]) => [name.replace("-", " "), Number(ms)]);
-  return element("dl", { class: "timings", "aria-label": "Timings" }, [...phases, ["round trip", tookMs]].map(([name, ms]) =>
-    element("div", {}, element("dt", {}, name), element("dd", {}, duration(ms)))));
+function timings(headers, tookMs) {
+  const phases = [...(headers.get("server-timing") ?? "").matchAll(/([\w-]+);dur=([\d.]+)/g)];
+  const took = [...phases.map(([, name, ms]) => [name.replace("-", " "), Number(ms)]), ["round trip", tookMs]];
+  return element("dl", { class: "timings", "aria-label": "Timings" }, took.map(([name, ms]) => fact(name, duration(ms))));
 }

@@ -18,89 +18,112 @@ function describeSpec(spec) {
 }
 
 /** One field for each feature, one group of them for each row. */
-function rowsEditor(model, spec) {
-  const list = element("div", { class: "rows" });
-  const add = element("button", { type: "button", onclick: () => append(rows.at(-1).map((field) => field.value)) }, "Add a row");
-  const box = element("div", {}, list, add);
-  const isText = spec.datatype === "BYTES";
-  const isWhole = /INT/.test(spec.datatype);
-  let rows = []; // of fields
+class RowsEditor {
+  #features;
+  #isText;
+  #isWhole;
+  #rows = []; // {group, fields}
+  #list = element("div", { class: "rows" });
+  #add = element("button", { type: "button", onclick: () => this.#repeat() }, "Add a row");
 
-  function append(values, focus = true) {
-    const fields = model.features.map((name, at) =>
-      element("input", {
-        id: freshId("field"), value: values[at], autocomplete: "off",
-        ...(isText ? { type: "text" } : { type: "number", step: isWhole ? 1 : "any", inputmode: "decimal" }),
-      }),
-    );
-    const legend = element("legend", {});
-    const remove = element("button", { type: "button", class: "quiet", onclick: () => drop(group, fields) }, "Remove");
-    const labelled = fields.map((field, at) => element("div", { class: "field" }, element("label", { for: field.id }, model.features[at]), field));
-    const group = element("fieldset", {}, legend, element("div", { class: "grid" }, labelled), remove);
-    rows.push(fields);
-    list.append(group);
-    number();
-    if (focus) fields[0].focus();
+  constructor(model, spec) {
+    this.#features = model.features;
+    this.#isText = spec.datatype === "BYTES";
+    this.#isWhole = /INT/.test(spec.datatype);
+    this.element = element("div", {}, this.#list, this.#add);
   }
-  function drop(group, fields) {
-    rows = rows.filter((row) => row !== fields);
-    group.remove();
-    number();
-    rows[0][0].focus();
-    list.dispatchEvent(new Event("input", { bubbles: true }));
+
+  read() {
+    return this.#rows.map(({ fields }) => fields.map((field, at) => this.#valueOf(field, this.#features[at])));
   }
-  function number() {
-    [...list.children].forEach((group, at) => {
-      group.classList.toggle("only", rows.length === 1);
+
+  show(value) {
+    const kinds = this.#isText ? ["string"] : ["number", "bigint"];
+    const isRow = (row) => Array.isArray(row) && row.length === this.#features.length && row.every((item) => kinds.includes(typeof item));
+    if (!Array.isArray(value) || !value.length || value.length > MOST_ROWS || !value.every(isRow)) return false;
+    this.#rows = [];
+    this.#list.replaceChildren();
+    for (const row of value) this.#append(row);
+    return true;
+  }
+
+  point([row, column]) {
+    const { fields } = this.#rows[row] ?? this.#rows[0];
+    return fields[column] ?? fields[0];
+  }
+
+  #repeat() {
+    const last = this.#rows.at(-1).fields.map((field) => field.value);
+    this.#append(last)[0].focus();
+  }
+
+  #append(values) {
+    const kind = this.#isText ? { type: "text" } : { type: "number", step: this.#isWhole ? 1 : "any", inputmode: "decimal" };
+    const fields = values.map((value) => element("input", { id: freshId("field"), value, autocomplete: "off", ...kind }));
+    const labelled = fields.map((field, at) =>
+      element("div", { class: "field" }, element("label", { for: field.id }, this.#features[at]), field));
+    const remove = element("button", { type: "button", class: "quiet", onclick: () => this.#remove(group) }, "Remove");
+    const group = element("fieldset", {}, element("legend"), element("div", { class: "grid" }, labelled), remove);
+    this.#rows.push({ group, fields });
+    this.#list.append(group);
+    this.#number();
+    return fields;
+  }
+
+  #remove(gone) {
+    this.#rows = this.#rows.filter(({ group }) => group !== gone);
+    gone.remove();
+    this.#number();
+    this.#rows[0].fields[0].focus();
+  }
+
+  #number() {
+    this.#rows.forEach(({ group }, at) => {
+      group.classList.toggle("only", this.#rows.length === 1);
       group.querySelector("legend").textContent = `Row ${at + 1}`;
       group.querySelector("button").setAttribute("aria-label", `Remove row ${at + 1}`);
     });
-    add.disabled = rows.length >= MOST_ROWS;
+    this.#add.disabled = this.#rows.length >= MOST_ROWS;
+    this.#list.dispatchEvent(new Event("input", { bubbles: true }));
   }
-  function valueOf(field, name) {
+
+  #valueOf(field, name) {
     const text = field.value.trim();
-    if (isText) return field.value;
+    if (this.#isText) return field.value;
     if (!text) throw new FieldFailure(`${name} takes a number.`, field);
     return /^-?\d+$/.test(text) ? parseJson(text.replace(/^(-?)0+(?=\d)/, "$1")) : Number(text);
   }
-  return {
-    element: box,
-    read: () => rows.map((fields) => fields.map((field, at) => valueOf(field, model.features[at]))),
-    show(value) {
-      const isRow = (row) => Array.isArray(row) && row.length === model.features.length && row.every((item) => typeof item === "bigint" || typeof item === (isText ? "string" : "number"));
-      if (!Array.isArray(value) || !value.length || value.length > MOST_ROWS || !value.every(isRow)) return false;
-      rows = [];
-      list.replaceChildren();
-      for (const row of value) append(row, false);
-      return true;
-    },
-    point: ([row, column]) => rows[row]?.[column ?? 0] ?? rows[0][0],
-  };
 }
 
 /** Any tensor, as JSON. */
-function tensorEditor(spec) {
-  const area = element("textarea", { id: freshId("tensor"), class: "code", rows: 3, spellcheck: "false", autocapitalize: "off" });
-  const box = element("div", { class: "field" }, element("label", { for: area.id }, spec.name, " ", element("code", {}, describeSpec(spec))), area);
-  return {
-    element: box,
-    read() {
-      try {
-        return parseJson(area.value);
-      } catch (error) {
-        throw new FieldFailure(`${spec.name} is not valid JSON: ${error.message}.`, area);
-      }
-    },
-    show(value) {
-      area.value = pretty(value);
-      area.rows = Math.min(14, area.value.split("\n").length + 1);
-      return true;
-    },
-    point(tokens) {
-      select(area, tokens);
-      return area;
-    },
-  };
+class TensorEditor {
+  #name;
+  #area = element("textarea", { id: freshId("tensor"), class: "code", rows: 3, spellcheck: "false", autocapitalize: "off" });
+
+  constructor(spec) {
+    this.#name = spec.name;
+    const label = element("label", { for: this.#area.id }, spec.name, " ", element("code", {}, describeSpec(spec)));
+    this.element = element("div", { class: "field" }, label, this.#area);
+  }
+
+  read() {
+    try {
+      return parseJson(this.#area.value);
+    } catch (error) {
+      throw new FieldFailure(`${this.#name} is not valid JSON: ${error.message}.`, this.#area);
+    }
+  }
+
+  show(value) {
+    this.#area.value = pretty(value);
+    this.#area.rows = Math.min(14, this.#area.value.split("\n").length + 1);
+    return true;
+  }
+
+  point(tokens) {
+    select(this.#area, tokens);
+    return this.#area;
+  }
 }
 
 /** Select the text of the value that a pointer's tokens name. */

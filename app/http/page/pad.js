@@ -1,175 +1,143 @@
 // The editor of an input that is a picture: draw on it, upload a file, or start from an example.
 
-const STEPS = 16; // of the keyboard's pen, across the pad
-const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const KEYS = "On the keyboard: arrow keys move, Space puts the pen down and lifts it, Backspace takes back a stroke, Delete clears.";
 
-/** `changed()` is called when there is another picture, `drawn()` when it is one to run: after a stroke, or of a file. */
-function pictureEditor(model, spec, changed, drawn) {
-  const { image } = model;
-  const [height, width] = image.size;
-  const first = model.examples.find((example) => spec.name in example.inputs);
-  const firstPicture = first && fits(first.inputs[spec.name]) ? pictureOf(first.inputs[spec.name].flat(Infinity), image) : null;
-  const frame = frameOf(image, image.channels === "L" ? firstPicture : null);
-  let strokes = [];
-  let picture = null;
-  let given = null; // the tensor, where it was given as one
-  let cursor = [STEPS / 2, STEPS / 2];
-  let isDown = false;
+class PictureEditor {
+  #spec;
+  #image;
+  #on;
+  #frame;
+  #picture = null;
+  #given = null; // the tensor, where it was given as one
+  #pen;
+  #pad;
+  #seen;
+  #problem = element("p", { class: "failure", role: "alert", hidden: true });
 
-  const hint = element("p", { class: "hint", id: freshId("hint") },
-    "Draw over it, with the mouse, a pen or a finger: the answer follows. ",
-    element("span", { class: "keys" }, "On the keyboard: arrow keys move, Space puts the pen down and lifts it, Backspace takes back a stroke, Delete clears."));
-  const canvas = element("canvas", {
-    class: image.channels === "L" ? "pad" : "pad colour", width: 640, height: Math.round((640 * height) / width), tabindex: 0, role: "application",
-    "aria-label": `Draw ${spec.name}`, "aria-describedby": hint.id,
-    onpointerdown: begin, onpointermove: move, onpointerup: end, onpointercancel: end, onkeydown: press, onfocus: paint, onblur: lift,
-  });
-  const seen = element("canvas", { class: "seen", width, height, role: "img", "aria-label": `What the model sees: ${width} by ${height} pixels` });
-  const file = element("input", { type: "file", accept: "image/*", class: "unseen", id: freshId("file"), onchange: upload });
-  const problem = element("p", { class: "failure", role: "alert", hidden: true });
-  const box = element("fieldset", { class: "picture" },
-    element("legend", {}, spec.name, " ", element("code", {}, describeSpec(spec))),
-    element("div", { class: "drawing" }, canvas,
-      element("div", { class: "beside" },
-        element("figure", {}, seen, element("figcaption", {}, "What the model sees")),
-        element("button", { type: "button", onclick: undo }, "Undo"),
-        element("button", { type: "button", onclick: clear }, "Clear"),
-        file, element("label", { for: file.id, class: "button" }, "Upload a picture"))),
-    hint, problem);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  /** `on.changed()` is called when there is another picture, `on.drawn()` when it is one to run: after a stroke, or of a file. */
+  constructor(model, spec, on) {
+    this.#spec = spec;
+    this.#image = model.image;
+    this.#on = on;
+    const example = model.examples.find(({ inputs }) => this.#fits(inputs[spec.name]));
+    const picture = example && pictureOf(example.inputs[spec.name].flat(Infinity), model.image);
+    this.#frame = frameOf(model.image, this.#isGrey ? picture : null);
+    this.element = this.#build();
+    this.#pen = new Pen(this.#pad, { changed: () => this.#redraw(), lifted: () => this.#finish() });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#paint());
+  }
 
-  function fits(candidate) {
-    return Array.isArray(candidate) && candidate.flat(Infinity).length % (height * width * channelsOf(image)) === 0 && candidate.length > 0;
+  read() {
+    if (this.#picture === null) throw new FieldFailure("Draw something, choose an example, or upload a picture.", this.#pad);
+    return this.#given ?? nested(tensorOf(this.#picture, this.#image, this.#spec), this.#image, this.#spec.shape);
   }
-  function take(made, tensor = null) {
-    picture = made;
-    given = tensor;
-    paint();
+
+  show(tensor) {
+    if (!this.#fits(tensor)) return false;
+    this.#pen.reset();
+    this.#take(pictureOf(tensor.flat(Infinity), this.#image), tensor);
+    return true;
   }
-  function redraw() {
-    take(strokes.length ? pictureOfStrokes(strokes, image, frame) : null);
+
+  point() {
+    return this.#pad;
   }
-  function finish() {
-    changed();
-    drawn();
+
+  get #isGrey() {
+    return this.#image.channels === "L";
   }
-  const place = (event) => {
-    const { left, top, width: wide, height: high } = canvas.getBoundingClientRect();
-    return [(event.clientX - left) / wide, (event.clientY - top) / high];
-  };
-  function begin(event) {
-    if (event.button !== 0 || !event.isPrimary) return;
-    canvas.setPointerCapture(event.pointerId);
-    strokes.push([place(event)]);
-    isDown = true;
-    redraw();
+
+  #fits(tensor) {
+    const [height, width] = this.#image.size;
+    return Array.isArray(tensor) && tensor.length > 0 && tensor.flat(Infinity).length % (height * width * channelsOf(this.#image)) === 0;
   }
-  function move(event) {
-    if (!isDown || !event.isPrimary || !event.buttons) return;
-    const between = event.getCoalescedEvents?.() ?? [];
-    strokes.at(-1).push(...(between.length ? between : [event]).map(place));
-    redraw();
+
+  #build() {
+    const [height, width] = this.#image.size;
+    const { name } = this.#spec;
+    const hint = element("p", { class: "hint", id: freshId("hint") },
+      "Draw over it, with the mouse, a pen or a finger: the answer follows. ",
+      element("span", { class: "keys" }, KEYS));
+    this.#pad = element("canvas", {
+      class: this.#isGrey ? "pad" : "pad colour", width: 640, height: Math.round((640 * height) / width), tabindex: 0,
+      role: "application", "aria-label": `Draw ${name}`, "aria-describedby": hint.id,
+    });
+    const said = `What the model sees: ${width} by ${height} pixels`;
+    this.#seen = element("canvas", { class: "seen", width, height, role: "img", "aria-label": said });
+    const file = element("input", { type: "file", accept: "image/*", class: "unseen", id: freshId("file") });
+    file.addEventListener("change", () => this.#upload(file));
+    return element("fieldset", { class: "picture" },
+      element("legend", {}, name, " ", element("code", {}, describeSpec(this.#spec))),
+      element("div", { class: "drawing" }, this.#pad,
+        element("div", { class: "beside" },
+          element("figure", {}, this.#seen, element("figcaption", {}, "What the model sees")),
+          element("button", { type: "button", onclick: () => this.#pen.undo() }, "Undo"),
+          element("button", { type: "button", onclick: () => this.#pen.clear() }, "Clear"),
+          file, element("label", { for: file.id, class: "button" }, "Upload a picture"))),
+      hint, this.#problem);
   }
-  function end() {
-    if (!isDown) return;
-    isDown = false;
-    finish();
+
+  #take(picture, tensor = null) {
+    this.#picture = picture;
+    this.#given = tensor;
+    this.#paint();
   }
-  function lift() {
-    end();
-    paint();
+
+  /** After a change of the pen's: where nothing was drawn yet, what was there stays until it is cleared. */
+  #redraw() {
+    if (this.#pen.strokes.length) this.#take(pictureOfStrokes(this.#pen.strokes, this.#image, this.#frame));
+    else this.#paint();
   }
-  function press(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const step = MOVES[event.key];
-    const act = { " ": pen, Backspace: undo, Delete: clear }[event.key];
-    if (!step && !act) return;
-    event.preventDefault();
-    if (act) return act();
-    cursor = cursor.map((at, axis) => Math.min(STEPS, Math.max(0, at + step[axis])));
-    if (isDown) strokes.at(-1).push(cursor.map((at) => at / STEPS));
-    say(`${cursor[0]} across, ${cursor[1]} down`);
-    if (isDown) redraw();
-    else paint();
+
+  #finish() {
+    if (!this.#pen.strokes.length) this.#take(null);
+    this.#on.changed();
+    if (this.#picture) this.#on.drawn();
+    else say("The pad is empty");
   }
-  function pen() {
-    if (isDown) {
-      say("Pen up");
-      return end();
-    }
-    isDown = true;
-    strokes.push([cursor.map((at) => at / STEPS)]);
-    say("Pen down");
-    redraw();
-  }
-  function undo() {
-    isDown = false;
-    strokes.pop();
-    redraw();
-    if (strokes.length) finish();
-    else clear();
-  }
-  function clear() {
-    isDown = false;
-    strokes = [];
-    redraw();
-    changed();
-    say("The pad is empty");
-  }
-  async function upload() {
+
+  async #upload(file) {
     if (!file.files.length) return;
-    problem.hidden = true;
+    this.#problem.hidden = true;
     try {
-      const read = await pictureOfFile(file.files[0], image);
-      strokes = [];
-      take(read);
-      finish();
+      const picture = await pictureOfFile(file.files[0], this.#image);
+      this.#pen.reset();
+      this.#take(picture);
+      this.#on.changed();
+      this.#on.drawn();
     } catch {
-      problem.textContent = "That file is no picture that this browser can read; PNG and JPEG always are.";
-      problem.hidden = false;
+      this.#problem.textContent = "That file is no picture that this browser can read; PNG and JPEG always are.";
+      this.#problem.hidden = false;
     }
     file.value = "";
   }
-  function paint() {
-    const style = getComputedStyle(canvas);
-    const colour = style.color.match(/[\d.]+/g).map(Number);
-    const small = seen.getContext("2d");
-    small.putImageData(new ImageData(picture ? shown(colour) : new Uint8ClampedArray(width * height * 4), width, height), 0, 0);
-    const large = canvas.getContext("2d");
-    large.resetTransform();
-    large.clearRect(0, 0, canvas.width, canvas.height);
-    large.imageSmoothingEnabled = false;
-    if (!strokes.length) large.drawImage(seen, 0, 0, canvas.width, canvas.height);
-    large.scale(canvas.width, canvas.height);
-    trace(large, strokes, LINE, style.color);
-    if (document.activeElement === canvas && canvas.matches(":focus-visible")) {
-      large.fillStyle = style.accentColor;
-      large.beginPath();
-      large.ellipse(...cursor.map((at) => at / STEPS), 0.018, (0.018 * canvas.width) / canvas.height, 0, 0, 7);
-      large.fill();
+
+  #paint() {
+    const [pad, seen] = [this.#pad, this.#seen];
+    const style = getComputedStyle(pad);
+    seen.getContext("2d").putImageData(new ImageData(this.#shown(style.color.match(/[\d.]+/g).map(Number)), seen.width, seen.height), 0, 0);
+    const pen = pad.getContext("2d");
+    pen.resetTransform();
+    pen.clearRect(0, 0, pad.width, pad.height);
+    pen.imageSmoothingEnabled = false;
+    if (!this.#pen.strokes.length) pen.drawImage(seen, 0, 0, pad.width, pad.height);
+    pen.scale(pad.width, pad.height);
+    trace(pen, this.#pen.strokes, LINE, style.color);
+    if (pad.matches(":focus-visible")) {
+      pen.fillStyle = style.accentColor;
+      pen.beginPath();
+      pen.ellipse(...this.#pen.cursor, 0.018, (0.018 * pad.width) / pad.height, 0, 0, 7);
+      pen.fill();
     }
   }
+
   /** Grey pictures in the page's own ink, so that they are dark on light and light on dark; others in their colours. */
-  function shown([red, green, blue]) {
-    const pixels = new Uint8ClampedArray(width * height * 4);
-    for (let at = 0; at < width * height; at++) {
-      const grey = image.channels === "L";
-      pixels.set(grey ? [red, green, blue, Math.abs(picture[at] - frame.paper)] : [...picture.slice(at * 3, at * 3 + 3), 255], at * 4);
+  #shown([red, green, blue]) {
+    const pixels = new Uint8ClampedArray(this.#seen.width * this.#seen.height * 4);
+    for (let at = 0; this.#picture && at < pixels.length / 4; at++) {
+      const share = Math.abs(this.#picture[at] - this.#frame.paper);
+      pixels.set(this.#isGrey ? [red, green, blue, share] : [...this.#picture.subarray(at * 3, at * 3 + 3), 255], at * 4);
     }
     return pixels;
   }
-  return {
-    element: box,
-    read() {
-      if (picture === null) throw new FieldFailure("Draw something, choose an example, or upload a picture.", canvas);
-      return given ?? nested(tensorOf(picture, image, spec), image, spec.shape);
-    },
-    show(tensor) {
-      if (!fits(tensor)) return false;
-      strokes = [];
-      take(pictureOf(tensor.flat(Infinity), image), tensor);
-      return true;
-    },
-    point: () => canvas,
-  };
 }

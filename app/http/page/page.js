@@ -1,7 +1,7 @@
 // What is chosen, and what happens when: a model is described, its form is made, it is run, its answer is shown.
 
 const page = { model: null, version: "", form: null, running: null };
-const calls = callsSection();
+const calls = new Calls();
 let redrawn = 0;
 let opened = 0;
 
@@ -17,7 +17,8 @@ async function start() {
   byId("docs").href = `${BASE}docs`;
   byId("openapi").href = `${BASE}openapi.json`;
   const models = await listModels();
-  byId("model").replaceChildren(...models.map(({ name, title }) => element("option", { value: name }, title ? `${name} — ${title}` : name)));
+  const options = models.map(({ name, title }) => element("option", { value: name }, title ? `${name} — ${title}` : name));
+  byId("model").replaceChildren(...options);
   byId("model").onchange = () => { location.hash = byId("model").value; };
   byId("version").onchange = () => { location.hash = `${byId("model").value}${byId("version").value && `/${byId("version").value}`}`; };
   onhashchange = () => open(models);
@@ -47,7 +48,8 @@ async function open(models) {
     if (turn === opened) show(model);
   } catch (failure) {
     if (turn !== opened) return;
-    byId("trouble").replaceChildren(element("div", { class: "problem" }, element("h2", {}, failure.title), element("p", {}, failure.detail)));
+    const said = [element("h2", {}, failure.title), element("p", {}, failure.detail)];
+    byId("trouble").replaceChildren(element("div", { class: "problem" }, said));
   }
 }
 
@@ -58,7 +60,7 @@ function show(model) {
   byId("status").replaceChildren();
   byId("gist").textContent = "";
   byId("result").replaceChildren(element("p", { class: "empty" }, "Run it, and the answer appears here."));
-  page.form = requestForm(model, { changed: refresh, drawn: runSoon });
+  page.form = new RequestForm(model, { changed: refresh, drawn: runSoon });
   const buttons = model.examples.map(({ title, inputs }, at) =>
     element("button", { type: "button", onclick: () => page.form.show({ inputs }) }, title || `Example ${at + 1}`));
   byId("examples").replaceChildren(element("span", { class: "hint" }, "Start from"), ...buttons);
@@ -76,7 +78,7 @@ function facts(model) {
     row("Gives", tensors(model.outputs)),
     model.labels.length ? row("Labels", labels, more > 0 && `and ${more} more`) : "",
     model.batch.note ? row("Batch", model.batch.note) : "",
-    row("Version", element("span", {}, element("b", {}, model.version)), element("span", { class: "digest", title: model.digest }, model.digest)),
+    row("Version", element("b", {}, model.version), element("span", { class: "digest", title: model.digest }, model.digest)),
   ];
 }
 

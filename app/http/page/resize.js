@@ -30,7 +30,8 @@ async function pictureOfFile(file, image) {
     const narrowed = resizedRows(plane, wide, width, image.resize);
     return transposed(resizedRows(transposed(narrowed, width, high), high, height, image.resize), height, width);
   });
-  return Float64Array.from({ length: height * width * planes.length }, (_, at) => resized[at % planes.length][Math.floor(at / planes.length)]);
+  const count = planes.length;
+  return Float64Array.from({ length: height * width * count }, (_, at) => resized[at % count][Math.floor(at / count)]);
 }
 
 /** Red, green and blue, or grey as ITU-R BT.601 weighs them. */

@@ -88,8 +88,10 @@ function coverage(strokes, line, [height, width]) {
   trace(pen, strokes, line, "#fff");
   const { data } = pen.getImageData(0, 0, width * fine, height * fine);
   const sums = new Float64Array(height * width);
-  for (let y = 0; y < height * fine; y++)
-    for (let x = 0; x < width * fine; x++) sums[Math.floor(y / fine) * width + Math.floor(x / fine)] += data[(y * width * fine + x) * 4 + 3];
+  for (let y = 0; y < height * fine; y++) {
+    const row = Math.floor(y / fine) * width;
+    for (let x = 0; x < width * fine; x++) sums[row + Math.floor(x / fine)] += data[(y * width * fine + x) * 4 + 3];
+  }
   return sums.map((sum) => sum / (255 * fine * fine));
 }
 

@@ -33,4 +33,4 @@ class OnnxApi(ls.LitAPI):  # type: ignore[misc]  # LitServe is in an environment
 if __name__ == "__main__":
     # fast_queue is what its documentation advises from 100 requests per second on.
     server = ls.LitServer(OnnxApi(), accelerator="cpu", devices=1, workers_per_device=1, fast_queue=True)
-    server.run(host="127.0.0.1", port=int(os.environ["PORT"]), num_api_servers=1, log_level="warning", generate_client_file=False)
+    server.run(host="127.0.0.1", port=int(os.environ["PORT"]), num_api_servers=1, generate_client_file=False)
