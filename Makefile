@@ -1,4 +1,4 @@
-# Everything a person types: `make help` lists it. Nothing is installed outside this folder.
+# Everything a person types: `make help` lists it. Nothing is installed outside this folder, but for a browser where there is none.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PORT ?= 8000
@@ -9,7 +9,7 @@ EVERY_PEER := bentoml kserve litserve mlserver
 PEERS ?= $(EVERY_PEER)
 PIP := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help serve build test check test-containers bench bench-peers lock models image clean
+.PHONY: help serve build test check test-containers bench bench-peers lock models image clean chromium
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ serve: .venv/runtime ## serve models/ on http://127.0.0.1:$PORT (8000)
 build: .venv/runtime ## optimise models/, write models.lock, replay the golden samples
 	@.venv/bin/python -m app build
 
-test: .venv/dev .venv-sam/ready .venv-kserve/ready ## install and pass the tests
+test: .venv/dev .venv-sam/ready .venv-kserve/ready chromium ## install and pass the tests
 	.venv/bin/python -m pytest
 
 check: .venv/dev ## ruff, mypy --strict, import-linter, house rules
@@ -87,6 +87,16 @@ clean: ## delete everything that was installed or built here
 	@.venv/bin/python -m venv .venv-kserve
 	@.venv-kserve/bin/python $(PIP) -r requirements/kserve.lock
 	@touch $@
+
+# The page is tested in the system's own browser: a real one, and nothing to download with every new version of the tests' library.
+chromium:
+	@for browser in chromium chromium-browser google-chrome; do if command -v "$$browser" >/dev/null; then exit 0; fi; done; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "Installing Chromium (once) ..."; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+	  echo "The page is tested in a real browser, and none was found: install chromium, chromium-browser or google-chrome" >&2; \
+	  echo "(Debian, Ubuntu: sudo apt-get install chromium), then make $(MAKECMDGOALS) again." >&2; exit 1; fi
 
 # Every other model server has an environment of its own: their requirements contradict each other's and the project's.
 .venv-peers/%/ready: requirements/peers/%.lock | .venv/bin/python

@@ -18,7 +18,7 @@ _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _NOT_FINITE = dict.fromkeys(("", "nan", "+nan", "-nan", "na", "n/a", "null"), nan)
 _NOT_FINITE |= dict.fromkeys(("inf", "+inf", "infinity", "+infinity"), inf) | dict.fromkeys(("-inf", "-infinity"), -inf)
 # From 2^53 on a double does not hold every integer: 9007199254740993.0 is read as 9007199254740992.0.
-_EXACT_DOUBLE = 2**53
+EXACT_DOUBLE = 2**53
 
 
 def is_number(cell: str) -> bool:
@@ -98,7 +98,7 @@ class Column(NamedTuple):
                 self._refuse(NotFinite if missing else WrongDatatype, row, (text or "empty") if missing else "no number", expected)
             if not number.is_integer():
                 self._refuse(OutOfRange, row, text[:40], expected)
-            if abs(number) >= _EXACT_DOUBLE:
+            if abs(number) >= EXACT_DOUBLE:
                 self._refuse(OutOfRange, row, f"{text[:40]}, beyond what a decimal holds exactly", f"{expected} written with digits only")
             found = [int(number)]
         if not limits.min <= found[0] <= limits.max:

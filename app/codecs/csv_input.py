@@ -15,7 +15,7 @@ import numpy as np
 
 from app.codecs import number_array, table_columns
 from app.codecs.call import Call
-from app.codecs.csv_cells import Column, is_number, is_word, stacked
+from app.codecs.csv_cells import EXACT_DOUBLE, Column, is_number, is_word, stacked
 from app.codecs.number_array import NumberArray
 from app.codecs.table_columns import Columns
 from app.codecs.tensor_cast import cast_numbers
@@ -25,8 +25,6 @@ from app.tensors import Array, Signature, Value
 _BOM = "\ufeff"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _NUMBER_BYTES = b"0123456789+-.eE \t"
-# From 2^53 on a double does not hold every integer, so what was read as one may not be the number that was written.
-_EXACT_DOUBLE = 2**53
 # The module's own limit of 128 KB is less than a text may have; the body's limit bounds a cell too.
 csv.field_size_limit(sys.maxsize)
 
@@ -156,7 +154,7 @@ def _quick(text: str, width: int, columns: Sequence[Columns]) -> dict[str, Array
     found: dict[str, Array] = {}
     for spec, positions in columns:
         part = matrix[:, list(positions)]
-        if spec.datatype.kind == "integer" and not whole and part.size and np.abs(part).max() >= _EXACT_DOUBLE:
+        if spec.datatype.kind == "integer" and not whole and part.size and np.abs(part).max() >= EXACT_DOUBLE:
             return None
         try:
             found[spec.name] = cast_numbers(part, spec, lambda _: "")

@@ -48,7 +48,6 @@ def executed(command: list[str], folder: Path) -> str:
 @pytest.fixture
 def opened(visit: Visit) -> Any:
     """Opens a model on a page that may use the clipboard."""
-
     return lambda model: visit(f"/#{model}", permissions=["clipboard-read", "clipboard-write"])
 
 
@@ -130,5 +129,8 @@ def test_what_open_inference_cannot_say_is_said(opened: Any) -> None:
     page.get_by_role("tab", name="tritonclient").click()
 
     assert "no sequences" in page.locator("#snippet").inner_text()
+    page.get_by_role("tab", name="JSON").click()
+    page.get_by_label("The request’s body, JSON").fill('{"instances": [[1]]}')
+    assert "no “instances”" in page.locator("#snippet").inner_text()
     page.get_by_role("tab", name="curl").click()
     assert "curl -s" in page.locator("#snippet").inner_text()

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +28,9 @@ class Example(NamedTuple):
     shown: str | None
 
 
+Run = Callable[[str, Example, Path], str]
+
+
 def examples() -> dict[str, list[Example]]:
     """The blocks of each section that has any."""
     found: dict[str, list[Example]] = {}
@@ -44,7 +47,7 @@ def examples() -> dict[str, list[Example]]:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Runs an example of a section in a folder: with ``onnx-lambda serve``, the emulator and what AWS puts before them in the addresses' place."""
     models = copy_models(tmp_path_factory.mktemp("documented") / "models")
     graphs.put(models, "my-encoder", graphs.text_embedding(), toml='[[examples]]\ninputs = { text = ["hello cat"] }\n')
@@ -76,7 +79,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
 
 
 @pytest.mark.parametrize("section", examples())
-def test_examples(run, section: str, tmp_path: Path) -> None:
+def test_examples(run: Run, section: str, tmp_path: Path) -> None:
     """Each example of a section, in turn, prints what stands below it, numbers to three digits."""
     for example in examples()[section]:
         printed = run(section, example, tmp_path)
@@ -88,7 +91,7 @@ def test_examples(run, section: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "--aws-sigv4 aws:amz:eu-west-1:execute-api --user AKIDEXAMPLE:another"])
-def test_the_api_of_the_examples_takes_signed_calls_alone(run, key: str, tmp_path: Path) -> None:
+def test_the_api_of_the_examples_takes_signed_calls_alone(run: Run, key: str, tmp_path: Path) -> None:
     """A call that is not signed, or with another secret, is refused, as on AWS."""
     call = f"curl -s https://{API}/predict {key} -H 'X-Amz-Security-Token: the-session-token' -d '[[5.1, 3.5, 1.4, 0.2]]'"
 

@@ -288,3 +288,14 @@ def test_decimals_that_may_be_another_integer_are_refused(number: str) -> None:
 
     with pytest.raises(OutOfRange, match="written with digits only"):
         predict_json.decode(f'{{"inputs": [{number}]}}'.encode(), {}, Signature((spec,), (spec,)))
+
+
+@pytest.mark.parametrize("policy", ["null", "string"])
+def test_shortest_digits_beside_nan(policy: str) -> None:
+    """A narrow float has its own shortest digits also as a scalar, and beside a NaN."""
+    values = np.array([[0.1, np.nan], [np.inf, 1e-7]], np.float32)
+    shown = {"null": ["null", "null"], "string": ['"NaN"', '"Infinity"']}[policy]
+
+    assert f"[[0.1,{shown[0]}],[{shown[1]},1e-7]]" == dumps(jsonable("y", values, policy)).decode()
+    assert b"0.1" == dumps(jsonable("y", np.array(0.1, np.float32), policy))
+    assert b"null" == dumps(jsonable("y", np.array(np.nan, np.float16), "null"))

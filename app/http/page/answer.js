@@ -10,7 +10,7 @@ function showAnswer(model, answer) {
   const scored = Object.keys(outputs).filter((name) => classesOf(model, outputs, name));
   const used = new Set(scored.flatMap((name) => [name, `${name}_labels`]));
   const others = Object.entries(outputs).filter(([name]) => !used.has(name));
-  show("good", answer, [
+  showParts("good", answer, [
     ...scored.map((name) => ranking(name, outputs[name], classesOf(model, outputs, name))),
     others.length > 0 && element("dl", { class: "outputs" }, others.map(([name, value]) => fact(name, brief(value)))),
   ]);
@@ -23,7 +23,7 @@ function showAnswer(model, answer) {
 function showFailure(failure) {
   const facts = { Where: failure.pointer === "" ? "the whole body" : failure.pointer, Code: failure.code, Request: failure.requestId };
   const known = Object.entries(facts).filter(([, value]) => value);
-  show("bad", failure, [
+  showParts("bad", failure, [
     element("div", { class: "problem" },
       element("h3", {}, failure.title),
       element("p", {}, failure.detail),
@@ -34,7 +34,7 @@ function showFailure(failure) {
 }
 
 /** What there is to see of any answer: its status, its parts, what it took, its JSON. */
-function show(mood, { status, tookMs, headers, body }, parts) {
+function showParts(mood, { status, tookMs, headers, body }, parts) {
   byId("status").replaceChildren(...(status ? [element("span", { class: mood }, String(status)), ` ${duration(tookMs)}`] : []));
   byId("result").replaceChildren(...[...parts, headers && timings(headers, tookMs), body && raw(body)].filter(Boolean));
 }
