@@ -7,7 +7,7 @@ Stroke = list[tuple[float, float]]
 
 def arc(x: float, y: float, wide: float, high: float, start: float, end: float) -> Stroke:
     """Part of an ellipse around (x, y), between two angles in degrees: 0 is right, 90 is down."""
-    angles = [math.radians(start + (end - start) * step / 24) for step in range(25)]
+    angles = [math.radians(start + (end - start) * step / 12) for step in range(13)]
     return [(x + wide * math.cos(angle), y + high * math.sin(angle)) for angle in angles]
 
 

@@ -79,7 +79,7 @@ def test_by_screen_reader(visit: Visit) -> None:
     run(page)
 
     assert "button Run" == focused(page)
-    assert re.fullmatch(r"setosa, 98\.1 %\. Status 200, [\d.]+ (ms|µs)\.", page.get_by_role("status").inner_text())
+    assert re.fullmatch(r"setosa, 98\.1\s%\. Status 200, [\d.]+ (ms|µs)\.", page.get_by_role("status").inner_text())
     assert ["setosa 98.1 %", "versicolor 1.9 %"] == [
         re.sub(r"\s+", " ", item) for item in page.get_by_role("list", name="output_probability").get_by_role("listitem").all_inner_texts()
     ][:2]

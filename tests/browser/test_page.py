@@ -33,7 +33,7 @@ def test_a_form_of_the_features_is_filled_and_run(visit: Visit) -> None:
     scores = answer["outputs"]["output_probability"][0]
 
     assert "virginica" == best(page)
-    assert [f"{score:.1%}".replace("%", " %") for score in sorted(scores, reverse=True)][:2] == page.locator(
+    assert [f"{score:.1%}".replace("%", "\u00a0%") for score in sorted(scores, reverse=True)][:2] == page.locator(
         ".ranking .value"
     ).all_inner_texts()[:2]
     assert ["decode", "run", "encode", "round trip"] == page.locator(".timings dt").all_inner_texts()[-4:]

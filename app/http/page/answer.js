@@ -85,7 +85,7 @@ function ranking(name, rows, classes) {
 
 function bars(row, classes) {
   const shares = areShares(row);
-  const most = Math.max(...row.map(Math.abs), Number.MIN_VALUE);
+  const most = row.reduce((largest, score) => Math.max(largest, Math.abs(score)), Number.MIN_VALUE);
   const items = ranked(row, classes).slice(0, MOST_CLASSES).map(({ name, score }, place) => {
     const bar = element("span", { class: "bar", "aria-hidden": "true" });
     bar.style.setProperty("--share", String(Math.max(0, shares ? score : score / most)));
@@ -104,7 +104,7 @@ function gist(model, outputs, name) {
   return `${best.name}, ${areShares(outputs[name][0]) ? percent(best.score) : best.score.toPrecision(4)}${more}`;
 }
 
-const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1 %" : `${(share * 100).toFixed(1)} %`);
+const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1\u00a0%" : `${(share * 100).toFixed(1)}\u00a0%`);
 
 function brief(value) {
   const text = write(value);

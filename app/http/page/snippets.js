@@ -120,6 +120,7 @@ function awsCall({ name, version, document }) {
 class Calls {
   #at = 0;
   #call = null;
+  #timer = 0;
   #code = element("pre", { class: "code", tabindex: 0, "aria-label": "The call" });
   #note = element("p", { class: "hint" });
   #copy = element("button", { type: "button", onclick: () => this.#copied() }, "Copy");
@@ -148,6 +149,7 @@ class Calls {
     }
     this.#code.textContent = made.text;
     this.#code.hidden = this.#copy.hidden = !made.text;
+    this.#copy.textContent = "Copy";
     this.#note.textContent = made.text ? note : why;
     this.#offer(made.file);
   }
@@ -169,6 +171,7 @@ class Calls {
     } catch {
       this.#copy.textContent = "Select it and copy";
     }
-    setTimeout(() => { this.#copy.textContent = "Copy"; }, 2000);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => { this.#copy.textContent = "Copy"; }, 2000);
   }
 }
