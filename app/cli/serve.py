@@ -73,7 +73,7 @@ def _greeting(program: Program, port: int) -> list[str]:
     url = f"http://{host}:{port}{settings.base_path}"
     for stray in strays(repository):
         print(f"onnx-lambda serve: {stray}", file=sys.stderr)
-    lines = [f"onnx-lambda serves {', '.join(repository.names())} on {url} (a browser shows a playground there, and {url}/docs)"]
+    lines = [f"onnx-lambda serves {', '.join(repository.names())} on {url} (in a browser: a playground; docs: {url}/docs)"]
     loaded = _first_ready(program)
     if loaded is None:
         return lines
