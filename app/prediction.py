@@ -7,11 +7,11 @@ import numpy as np
 
 from app.codecs import reader_of, writer_of
 from app.codecs.call import Call, ModelTag, batch_size
-from app.errors import BodyTooLarge, ResultTooLarge
+from app.errors import BodyTooLarge, DeadlineExceeded, Problem, ResultTooLarge
 from app.inference.loading import Loaded
 from app.inference.repository import Repository
 from app.report import Report
-from app.tensors import Value, elements, largest
+from app.tensors import Signature, Value, elements, largest
 
 
 class PredictionRequest(NamedTuple):
@@ -59,13 +59,13 @@ class Predictor:
         loaded = self._repository.get(request.model, request.version)
         report.model, report.version, report.digest = loaded.name, loaded.version, loaded.digest
         started = time.perf_counter()
-        answered = False
         try:
             response = self._answer(request, loaded, report)
-            answered = True
-        finally:
-            seconds = time.perf_counter() - started
-            loaded.statistics.count(report.phases, seconds, rows=report.rows, failed=not answered)
+        except Exception as error:
+            if not (report.provisional and isinstance(error, DeadlineExceeded)):
+                loaded.statistics.count(report.phases, time.perf_counter() - started, rows=report.rows, failed=True)
+            raise
+        loaded.statistics.count(report.phases, time.perf_counter() - started, rows=report.rows, failed=False)
         return response
 
     def check_size(self, size: int) -> None:
@@ -83,7 +83,7 @@ class Predictor:
         started = time.perf_counter()
         call = reader.decode(request.body, parameters, signature)
         if request.outputs:
-            call = call._replace(outputs=signature.chosen_outputs(request.outputs, "?outputs="))
+            call = call._replace(outputs=_chosen(signature, request.outputs))
         decoded = time.perf_counter()
         report.phases["decode"] = decoded - started
         report.inputs, report.rows = call.inputs, batch_size(call.inputs)
@@ -116,6 +116,15 @@ class Predictor:
             f"(MAX_RESULT_BYTES); output '{name}' is the largest with {elements(outputs[name])} values. "
             'Ask for fewer rows, or leave it out with "outputs".'
         )
+
+
+def _chosen(signature: Signature, names: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return signature.chosen_outputs(names, "")
+    except Problem as problem:
+        # They did not stand in the body.
+        problem.pointer = None
+        raise
 
 
 def _least_bytes(value: Value, top_k: int) -> int:

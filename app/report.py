@@ -20,6 +20,8 @@ class Report:
     inputs: dict[str, Value] = field(default_factory=dict)
     outputs: dict[str, Value] = field(default_factory=dict)
     phases: dict[str, float] = field(default_factory=dict)
+    # the first, impatient try of a request: its end by the deadline is none of the request
+    provisional: bool = False
     # why a model is not ready; never anything of a payload
     reason: str = ""
 

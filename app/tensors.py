@@ -121,6 +121,8 @@ class Signature:
     nan_input: Literal["refuse", "binary", "allow"] = "binary"
     nan_output: Literal["null", "string", "error"] = "null"
     image: Image | None = None
+    # False where the graph refused zeros at load, which are then no example of a request
+    takes_zeros: bool = True
     input_by_name: dict[str, TensorSpec] = field(init=False, repr=False)
     output_by_name: dict[str, TensorSpec] = field(init=False, repr=False)
 

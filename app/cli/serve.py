@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import uvicorn
 
+from app.cli.http_protocol import within
 from app.cli.strays import strays
 from app.codecs.example import example_body
 from app.errors import ModelNotReady, SettingError
@@ -35,6 +36,7 @@ def run(arguments: argparse.Namespace) -> NoReturn:  # noqa: ARG001 - the signat
     settings = program.settings
     config = uvicorn.Config(
         asgi_app(program),
+        http=within(settings.request_timeout_s),
         lifespan="off",
         access_log=False,
         log_level="error",

@@ -1,55 +1,52 @@
 """BYTES elements: any bytes in and out of a graph whose strings are Unicode text.
 
 ONNX strings are UTF-8, and ONNX Runtime's Python binding takes and gives nothing else. A byte that is no part of valid UTF-8
-goes through the graph as a private-use character (U+10FF00 + byte), and becomes that byte again on the way out. Characters of
+goes through the graph as a private-use character (U+10FF00 + byte, from U+10FF80 on), and becomes that byte again on the way out. Characters of
 that range which a caller sends are treated in the same way, so that no two different inputs become the same string.
 """
 
 import binascii
-import codecs as python_codecs
+import functools
 from base64 import b64encode
 from typing import Any
 
-_FIRST = 0x10FF00
-_LAST = _FIRST + 0xFF
-# U+10FF00 … U+10FFFF in UTF-8: f4 8f bc 80 … f4 8f bf bf
+# U+10FF80 … U+10FFFF, the last of Unicode: bytes that are no part of valid UTF-8 are all above 0x7F.
+_BASE = 0x10FF00
+_FIRST = chr(_BASE + 0x80)
 _LEAD = b"\xf4\x8f"
-_ERRORS = "onnx-lambda.private-bytes"
-
-
-def _escape(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeDecodeError)
-    return "".join(chr(_FIRST + byte) for byte in error.object[error.start : error.end]), error.end
-
-
-python_codecs.register_error(_ERRORS, _escape)
+# What Python's error handler surrogateescape makes of a byte (PEP 383), and what stands for it here.
+_PRIVATE = {0xDC00 + byte: _BASE + byte for byte in range(0x80, 0x100)}
+_SURROGATE = {private: surrogate for surrogate, private in _PRIVATE.items()}
 
 
 def text_of(value: bytes) -> str:
     """The string that stands for these bytes inside a graph: UTF-8 as it is, every other byte as a private-use character."""
-    text = value.decode("utf-8", _ERRORS)
-    return text if _LEAD not in value or is_text(text) else _escaped_text(value)
+    if _LEAD not in value:
+        return _decoded(value)
+    # Between the pieces, which are ordinary, stand characters of the range themselves.
+    pieces = _private_letters().split(value)
+    return "".join(
+        piece.decode("latin-1").translate(_of_latin_1()) if number % 2 else _decoded(piece) for number, piece in enumerate(pieces)
+    )
 
 
-def _escaped_text(value: bytes) -> str:
-    found: list[str] = []
-    at = 0
-    while at < len(value):
-        size = next((n for n in (1, 2, 3, 4) if _letter(value[at : at + n])), 0)
-        letter = _letter(value[at : at + size]) if size else ""
-        private = not letter or _FIRST <= ord(letter) <= _LAST
-        step = size or 1
-        found += [chr(_FIRST + byte) for byte in value[at : at + step]] if private else [letter]
-        at += step
-    return "".join(found)
-
-
-def _letter(piece: bytes) -> str:
+def _decoded(value: bytes) -> str:
     try:
-        text = piece.decode("utf-8")
+        return value.decode("utf-8")
     except UnicodeDecodeError:
-        return ""
-    return text if len(text) == 1 else ""
+        return value.decode("utf-8", "surrogateescape").translate(_PRIVATE)
+
+
+@functools.cache
+def _private_letters() -> Any:
+    import re
+
+    return re.compile(rb"(\xf4\x8f[\xbe\xbf][\x80-\xbf])")
+
+
+@functools.cache
+def _of_latin_1() -> dict[int, int]:
+    return {byte: _BASE + byte for byte in range(0x80, 0x100)}
 
 
 def from_text(text: str) -> str:
@@ -59,15 +56,13 @@ def from_text(text: str) -> str:
 
 def bytes_of(text: str) -> bytes:
     """The bytes that a graph's string stands for; the inverse of :func:`text_of`."""
-    if is_text(text):
-        return text.encode("utf-8")
-    return b"".join(bytes([ord(letter) - _FIRST]) if _FIRST <= ord(letter) <= _LAST else letter.encode("utf-8") for letter in text)
+    return text.encode("utf-8") if is_text(text) else text.translate(_SURROGATE).encode("utf-8", "surrogateescape")
 
 
 def is_text(text: str) -> bool:
-    """Whether the string stands for UTF-8, so that JSON can carry it as it is."""
+    """Whether nothing in the string stands for a byte, so that it is what it says."""
     # The range is the last of Unicode, so the largest character tells.
-    return text.isascii() or ord(max(text)) < _FIRST
+    return text.isascii() or max(text) < _FIRST
 
 
 def from_json(value: Any) -> bytes | None:
@@ -82,4 +77,11 @@ def from_json(value: Any) -> bytes | None:
 
 def to_json(text: str, *, always_b64: bool = False) -> Any:
     """A string as it is where JSON can carry it, else ``{"b64": "…"}``."""
-    return text if is_text(text) and not always_b64 else {"b64": b64encode(bytes_of(text)).decode()}
+    if always_b64 or not is_text(text):
+        value = bytes_of(text)
+        try:
+            # A caller's own characters of the range are text, too.
+            return {"b64": b64encode(value).decode()} if always_b64 else value.decode("utf-8")
+        except UnicodeDecodeError:
+            return {"b64": b64encode(value).decode()}
+    return text

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from app.codecs import embedding_graph, json_document, json_tensor
+from app.codecs.byte_strings import from_text
 from app.codecs.call import Call, Encoded, ModelTag
 from app.codecs.json_output import dumps
 from app.codecs.number_array import NumberArray
@@ -129,7 +130,7 @@ def _listed(value: Any) -> list[Any]:
 def _texts(texts: list[str], signature: Signature) -> dict[str, Value]:
     spec = embedding_graph.text_input(signature)
     tensor = np.empty(len(texts), np.object_)
-    tensor[:] = texts
+    tensor[:] = [from_text(text) for text in texts]
     return {spec.name: cast(Array, tensor if spec.shape is None or len(spec.shape) == 1 else tensor.reshape(-1, 1))}
 
 

@@ -13,11 +13,11 @@ _MOST_VALUES = 1024
 def example_body(signature: Signature, inputs: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """A body for ``/predict``: the author's example where it names every input, else zeros of the smallest size.
 
-    None where that would be more than a person reads.
+    None where that would be more than a person reads, or the graph refuses zeros.
     """
     if inputs is not None and all(spec.name in inputs for spec in signature.inputs if not spec.optional):
         return {"inputs": dict(inputs)}
-    if sum(prod(spec.smallest_shape()) for spec in signature.inputs) > _MOST_VALUES:
+    if not signature.takes_zeros or sum(prod(spec.smallest_shape()) for spec in signature.inputs) > _MOST_VALUES:
         return None
     return {"inputs": {spec.name: _zeros(spec) for spec in signature.inputs}}
 

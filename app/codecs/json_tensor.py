@@ -18,16 +18,7 @@ _EXACT_DOUBLE = 2**53
 _FEW = 64
 # The largest FP16; every float datatype holds what is below.
 _SURELY_FINITE = 65504.0
-_JSON_NAMES = {
-    bool: "boolean",
-    int: "number",
-    float: "number",
-    str: "string",
-    dict: "object",
-    list: "array",
-    type(None): "null",
-    Overflow: "number",
-}
+_JSON_NAMES = {bool: "boolean", int: "number", float: "number", str: "string", dict: "object", list: "array", Overflow: "number"}
 
 
 def decode(value: Any, spec: TensorSpec, pointer: str, *, allow_nan: bool) -> Value:
@@ -135,7 +126,7 @@ def _index_text(flat: int, shape: list[int] | tuple[int, ...]) -> str:
 
 
 def _json_name(value: Any) -> str:
-    return _JSON_NAMES.get(type(value), type(value).__name__)
+    return "null" if value is None else _JSON_NAMES.get(type(value), type(value).__name__)
 
 
 def _article(name: str) -> str:
@@ -168,6 +159,11 @@ class _Place:
 def _strings(items: list[Any], place: _Place) -> Array:
     if dict in set(map(type, items)):
         items = [item if (value := from_json(item)) is None else value for item in items]
+        for flat, item in enumerate(items):
+            if type(item) is dict and item.keys() == {"b64"} and type(item["b64"]) is str:
+                place.refuse(
+                    WrongDatatype, flat, "no valid base64", 'the standard alphabet (RFC 4648, section 4) with its padding in "b64"'
+                )
     place.require(items, {str, bytes}, 'a string or {"b64": "…"} in base64 (BYTES)')
     tensor = np.empty(len(items), np.object_)
     tensor[:] = [text_of(item) if type(item) is bytes else item if item.isascii() else from_text(item) for item in items]

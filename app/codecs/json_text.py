@@ -9,6 +9,11 @@ import orjson
 from app.errors import Invalid, NestedTooDeeply, UnreadableJson
 
 MAX_DEPTH = 64
+_PIECE_BYTES = 64 * 1024
+# What each byte adds to the depth.
+_STEPS = np.zeros(256, np.int8)
+_STEPS[[ord("["), ord("{")]] = 1
+_STEPS[[ord("]"), ord("}")]] = -1
 _BRACKETS_AND_STRINGS = bytes(set(range(256)) - set(b'[]{}"\\'))
 
 
@@ -20,7 +25,7 @@ def checked(body: bytes) -> Any:
     :raises Invalid: an object that has the same key twice, which parsers are free to read either way (RFC 8259, section 4).
     """
     # Nested at most as deep as it has opening brackets: most bodies need no closer look.
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_too_deep(body):
         raise too_deep()
     document = parse(body)
     if body.count(b":") != (_count_keys(document) if type(document) is dict or type(document) is list else 0):
@@ -28,14 +33,20 @@ def checked(body: bytes) -> Any:
     return document
 
 
-def _depth(body: bytes) -> int:
+def _is_too_deep(body: bytes) -> bool:
     import re
 
     string = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
     brackets = string.sub(b"", body.translate(None, _BRACKETS_AND_STRINGS))
-    codes = np.frombuffer(brackets, np.uint8)
-    steps = np.where((codes == ord("[")) | (codes == ord("{")), 1, np.where((codes == ord("]")) | (codes == ord("}")), -1, 0))
-    return int(np.cumsum(steps, dtype=np.int64).max(initial=0))
+    depth = 0
+    # In pieces, so that it ends where the body is too deep, and takes the memory of one piece.
+    for start in range(0, len(brackets), _PIECE_BYTES):
+        codes = np.frombuffer(brackets, np.uint8, min(_PIECE_BYTES, len(brackets) - start), start)
+        depths = depth + np.cumsum(_STEPS[codes], dtype=np.int64)
+        if int(depths.max()) > MAX_DEPTH:
+            return True
+        depth = int(depths[-1])
+    return False
 
 
 def parse(body: bytes, offset: int = 0) -> Any:

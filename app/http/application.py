@@ -59,7 +59,7 @@ class Application:
 
     def _respond(self, request: Request, answer: Callable[[Report], Response], *, patient: bool = True) -> Response | None:
         started = time.perf_counter()
-        report = Report()
+        report = Report(provisional=not patient)
         failure: BaseException | None = None
         code = ""
         try:
@@ -96,6 +96,11 @@ class Application:
         if response.status in {BodyTooSlow.status, BodyTooLarge.status}:
             # The rest of the body was not read, so the connection cannot be used again.
             headers["Connection"] = "close"
+        if request.path == "/invocations":
+            # Here rather than at the endpoint, which many an error never reaches.
+            from app.http.sagemaker import echoed
+
+            headers |= echoed(request)
         if report.model:
             headers["X-Model-Name"], headers["X-Model-Version"] = report.model, report.version
             headers["X-Model-Digest"] = report.digest

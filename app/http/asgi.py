@@ -16,6 +16,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 # Under this many bytes, and for a model that lately ran quicker than this, a hop to a thread costs more than it gives.
 _INLINE_BYTES = 16 * 1024
+_INLINE_TYPES = ("application/json", "application/octet-stream")
 _INLINE_SECONDS = 0.002
 _PATIENCE_SECONDS = 0.02
 
@@ -59,6 +60,9 @@ class Runner:
         Whether a run is quick can depend on its values, so it is given a few milliseconds and ended after that.
         """
         if len(request.body) > _INLINE_BYTES or self._lately.get(request.path, 1.0) > _INLINE_SECONDS:
+            return None
+        # A small picture or a small compressed body may be a large one inside.
+        if "content-encoding" in request.headers or not request.headers.get("content-type", _INLINE_TYPES[0]).startswith(_INLINE_TYPES):
             return None
         deadline, request.deadline = request.deadline, time.monotonic() + _PATIENCE_SECONDS
         response = self.application.handle(request, patient=False)

@@ -10,6 +10,9 @@ from app.http.message import Request, Response
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _TAKEN = "gzip, deflate"
 _PIECE_BYTES = 1024 * 1024
+_SLICE_BYTES = 64 * 1024
+# Every member costs a new inflater, however empty it is.
+_MOST_MEMBERS = 1000
 # application/json is the beginning of application/jsonl and application/jsonlines as well.
 _TEXT_TYPES = ("application/json", "application/x-jsonlines", "application/x-ndjson", "text/")
 # One network packet carries less than this anyway.
@@ -35,17 +38,23 @@ def inflate(request: Request, max_bytes: int) -> None:
             f"The body is encoded as '{text[:40]}'; send it as it is, or by one of {_TAKEN}.", headers={"Accept-Encoding": _TAKEN}
         )
     request.body = _inflated(request.body, codings[0], max_bytes)
+    # A request may be tried twice: what is inflated is so no more.
+    request.headers = {name: value for name, value in request.headers.items() if name != "content-encoding"}
 
 
 def _inflated(body: bytes, coding: str, max_bytes: int) -> bytes:
     pieces: list[bytes] = []
-    size = 0
-    rest = body
-    while True:
+    size, at = 0, 0
+    view = memoryview(body)
+    for _ in range(_MOST_MEMBERS):
         stream = zlib.decompressobj(_WINDOW[coding])
         while not stream.eof:
+            # Fed in slices, because what zlib leaves unread it copies.
+            fed = stream.unconsumed_tail or view[at : at + _SLICE_BYTES]
+            if not stream.unconsumed_tail:
+                at += len(fed)
             try:
-                piece = stream.decompress(rest, min(_PIECE_BYTES, max_bytes - size + 1))
+                piece = stream.decompress(fed, min(_PIECE_BYTES, max_bytes - size + 1))
             except zlib.error as error:
                 raise Unreadable(f"The body is not valid {coding}.") from error
             size += len(piece)
@@ -54,15 +63,15 @@ def _inflated(body: bytes, coding: str, max_bytes: int) -> bytes:
                     f"The body has more than {max_bytes} bytes when it is decompressed, which is the limit (MAX_BODY_BYTES)."
                 )
             pieces.append(piece)
-            rest = stream.unconsumed_tail
-            if not rest and not piece and not stream.eof:
+            if not fed and not piece and not stream.eof:
                 raise Unreadable(f"The body ends in the middle of its {coding} data.")
-        rest = stream.unused_data
-        if not rest:
+        at -= len(stream.unused_data)
+        if at == len(body):
             return b"".join(pieces)
         # RFC 1952, section 2.2: a gzip file may have several members.
         if coding == "deflate":
-            raise Unreadable(f"{len(rest)} bytes follow the body's {coding} data.")
+            raise Unreadable(f"{len(body) - at} bytes follow the body's {coding} data.")
+    raise Unreadable(f"The body has more than {_MOST_MEMBERS} gzip members; send it as one.")
 
 
 def deflate(request: Request, response: Response) -> None:

@@ -25,6 +25,8 @@ def for_path(path: str, patterns: Iterable[str], exists: Callable[[str], object]
     offered = next((text for prefix, text in _NOT_OFFERED.items() if start.startswith(prefix)), "")
     if offered:
         return f" {offered}"
+    if path.startswith("/v1/models/") and path.endswith("/predict") and exists(wanted := path.removesuffix("/predict") + ":predict"):
+        return f" Did you mean {wanted[:200]}?"
     verb = path.rpartition(":")[2]
     if path.startswith("/v1/models/") and ":" in path and verb != "predict":
         # what TensorFlow Serving says of such a path, which its users search for
@@ -51,4 +53,4 @@ def _nearest(path: str, patterns: list[str]) -> str:
     # the caller's own segments stand where a path takes any
     filled = ["/".join(got if want[:1] == "{" else want for want, got in zip(p.split("/"), parts, strict=True)) for p in shaped]
     guess = get_close_matches(path[:200], filled, 1, 0.8)
-    return f" Did you mean {guess[0][:200]}?" if guess else ""
+    return f" Did you mean {guess[0][:200]}?" if guess and guess[0] != path and guess[0].isprintable() else ""

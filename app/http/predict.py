@@ -38,7 +38,7 @@ def answer(
             dialect=dialect,
             content_type=content_type,
             accept=None if any_accept else request.headers.get("accept"),
-            outputs=_outputs(request.query) if request.query else (),
+            outputs=_outputs(request.query) if request.query and dialect == "predict" else (),
             deadline=request.deadline,
         ),
         report,

@@ -6,7 +6,7 @@ your-algorithms-batch-code.html beside it.
 
 from app.codecs import BINARY, media_types
 from app.codecs.json_output import dumps
-from app.errors import ModelNotReady, Problem, UnknownModel, Unreadable
+from app.errors import ModelNotReady, UnknownModel, Unreadable
 from app.http.message import Request, Response
 from app.http.predict import answer, content_type_of, respond
 from app.http.routes import Services
@@ -53,15 +53,23 @@ def invoke(services: Services, request: Request, report: Report) -> Response:
     :raises Unreadable: for an attribute that SageMaker itself would not pass on.
     :raises Problem: see :meth:`app.prediction.Predictor.answer`.
     """
-    echoed: dict[str, str] = {}
-    try:
-        _echo(request, echoed)
-        response = respond(_answer(services, request, report))
-    except Problem as problem:
-        problem.headers = problem.headers | echoed
-        raise
-    response.headers |= echoed
-    return response
+    for name, longest in _ECHOED.items():
+        if not _is_echoed(request.headers.get(name.lower(), ""), longest):
+            raise Unreadable(f"{name} takes at most {longest} visible characters of US-ASCII.")
+    return respond(_answer(services, request, report))
+
+
+def echoed(request: Request) -> dict[str, str]:
+    """What SageMaker hands on only if the container's answer carries it, be it a prediction or an error."""
+    return {
+        name: value
+        for name, longest in _ECHOED.items()
+        if (value := request.headers.get(name.lower())) is not None and _is_echoed(value, longest)
+    }
+
+
+def _is_echoed(value: str, longest: int) -> bool:
+    return len(value) <= longest and value.isascii() and value.isprintable()
 
 
 def _answer(services: Services, request: Request, report: Report) -> PredictionResponse:
@@ -79,13 +87,3 @@ def _answer(services: Services, request: Request, report: Report) -> PredictionR
         # In binary the request says itself which of its outputs come back in binary.
         any_accept=binary,
     )
-
-
-def _echo(request: Request, echoed: dict[str, str]) -> None:
-    for name, longest in _ECHOED.items():
-        value = request.headers.get(name.lower())
-        if value is None:
-            continue
-        if len(value) > longest or not (value.isascii() and value.isprintable()):
-            raise Unreadable(f"{name} takes at most {longest} visible characters of US-ASCII.")
-        echoed[name] = value

@@ -3,8 +3,10 @@
 import contextlib
 import gzip
 import json
+import time
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from app.errors import BodyTooLarge, Unreadable, UnsupportedContentType
 from app.http.compression import deflate, inflate
 from app.http.message import Request, Response
+from app.wiring import wire
 from tests.problems import check_problem
 
 ROWS = {"inputs": {"X": [[5.1, 3.5, 1.4, 0.2]] * 100}}
@@ -135,3 +138,26 @@ def test_any_bytes(body: bytes, coding: str) -> None:
     request = Request("POST", "/", {"content-encoding": coding}, body=body)
     with contextlib.suppress(Unreadable, BodyTooLarge, UnsupportedContentType):
         inflate(request, 10_000)
+
+
+def test_many_empty_members_take_no_longer_than_their_bytes() -> None:
+    """A body of empty gzip members, which cost nothing to send, is refused after a bounded number of them."""
+    request = Request("POST", "/", {"content-encoding": "gzip"}, body=gzip.compress(b"") * 100_000)
+    with pytest.raises(Unreadable, match="members"):
+        inflate(request, 10_000)
+
+
+def test_a_request_that_is_tried_twice_is_inflated_once(models: Path) -> None:
+    """A compressed request whose first, impatient try is given up is answered by the second, and counted once."""
+    program = wire({"MODEL_DIR": str(models), "PRELOAD_MODELS": "slow"})
+    body = json.dumps({"inputs": {"times": 20_000}}).encode()
+    request = Request(
+        "POST", "/models/slow/predict", {"content-type": "application/json", "content-encoding": "gzip"}, body=gzip.compress(body)
+    )
+    request.deadline = time.monotonic() + 0.005
+
+    assert program.application.handle(request, patient=False) is None
+    request.deadline = None
+    assert 200 == program.application.handle(request).status
+    statistics = program.repository.get("slow").statistics
+    assert (1, 0) == (statistics.successes, statistics.failures)

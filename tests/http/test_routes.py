@@ -51,6 +51,7 @@ def test_a_path_without_a_name_is_none() -> None:
         ("/prdict", "Did you mean /predict?"),
         ("/v2/model/iris/infer", "Did you mean /v2/models/iris/infer?"),
         ("/v2/models/iris/inferr", "Did you mean /v2/models/iris/infer?"),
+        ("/v1/models/iris/predict", "Did you mean /v1/models/iris:predict?"),
         ("/v1/embedding", "Did you mean /v1/embeddings?"),
         ("/v1/models/iris:explain", ":predict is"),
         ("/v2/systemsharedmemory/status", "Shared memory is not offered"),
@@ -61,6 +62,11 @@ def test_a_path_without_a_name_is_none() -> None:
 def test_hints(fast: httpx.Client, path: str, hint: str) -> None:
     """A path that is almost right is answered with the one that may have been meant."""
     assert hint in check_problem(fast.get(path), 404, "unknown-path")["error"]
+
+
+def test_no_hint_that_leads_nowhere(fast: httpx.Client) -> None:
+    """A path is never offered as its own correction."""
+    assert "Did you mean" not in fast.post("/v1/models/:predict").json()["error"]
 
 
 def test_missing_verb(http: httpx.Client) -> None:

@@ -264,3 +264,20 @@ def test_methods(http: httpx.Client) -> None:
     """The paths of the contract take its methods alone."""
     check_problem(http.get("/invocations"), 405, "method-not-allowed")
     check_problem(http.post("/ping"), 405, "method-not-allowed")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("POST", {"Content-Encoding": "gzip", "Content-Type": "application/json"}, 400),
+        ("POST", {"Content-Encoding": "br", "Content-Type": "application/json"}, 415),
+        ("GET", {}, 405),
+    ],
+)
+def test_attributes_come_back_with_every_error(http: httpx.Client, method: str, headers: dict[str, str], status: int) -> None:
+    """Also an error that comes before the endpoint carries the attributes and the id, which tell its caller what it was."""
+    sent = {"X-Amzn-SageMaker-Custom-Attributes": "trace=1", "X-Amzn-SageMaker-Inference-Id": "id-1"}
+    answer = http.request(method, "/invocations", content=b"x", headers=sent | headers)
+
+    assert status == answer.status_code
+    assert ["trace=1", "id-1"] == [answer.headers[name] for name in sent]

@@ -1,8 +1,15 @@
 """Every kind of tensor a model may have, through every shell."""
 
+from pathlib import Path
+
 import httpx
 import numpy as np
 import pytest
+from onnx import TensorProto as T
+
+from tests import graphs
+from tests.problems import check_problem
+from tests.shells import in_process
 
 
 def run(http: httpx.Client, model: str, inputs: object, **more: object) -> dict[str, object]:
@@ -117,3 +124,42 @@ def test_large_tensors_are_refused_as_precisely_as_small_ones(http: httpx.Client
     rows[2_345] = [1.0]
     problem = http.post("/predict", json={"inputs": rows}).json()
     assert ("wrong-shape", "/inputs/2345") == (problem["code"], problem["pointer"])
+
+
+def test_bad_base64_is_named(fast: httpx.Client) -> None:
+    """Base64 that is none is called that, with its place."""
+    problem = check_problem(fast.post("/models/text/predict", json={"inputs": [["a", {"b64": "/w"}]]}), 422, "wrong-datatype")
+
+    assert "/inputs/0/1" == problem["pointer"]
+    assert "base64" in problem["detail"]
+
+
+def test_query_chooses_outputs_of_this_dialect_alone(fast: httpx.Client) -> None:
+    """?outputs= names what /predict answers, is refused for what there is not, and means nothing to other dialects."""
+    row = [[5.1, 3.5, 1.4, 0.2]]
+    chosen = fast.post("/predict?outputs=output_label", json={"inputs": row}).json()
+    tensor = {"name": "X", "shape": [1, 4], "datatype": "FP32", "data": row}
+
+    assert ["output_label"] == list(chosen["outputs"])
+    assert "pointer" not in check_problem(fast.post("/predict?outputs=ghost", json={"inputs": row}), 422, "unknown-output")
+    assert 3 == len(fast.post("/v2/models/iris/infer?outputs=output_label", json={"inputs": [tensor]}).json()["outputs"])
+
+
+def test_no_example_of_what_a_graph_refuses(tmp_path: Path) -> None:
+    """A model that refuses zeros shows no example, rather than one that fails."""
+    graphs.put(
+        tmp_path,
+        "divide",
+        graphs.model(
+            [graphs.node("Div", ["one", "x"], ["y"])],
+            [graphs.tensor("x", T.INT32, ["n"])],
+            [graphs.tensor("y", T.INT32, ["n"])],
+            one=np.ones(1, np.int32),
+        ),
+    )
+    with in_process(tmp_path, fast_lane=True) as client:
+        shown = client.get("/models/divide").json()["example"]
+        document = client.get("/openapi.json").json()
+
+    assert shown is None
+    assert "example" not in document["paths"]["/models/divide/predict"]["post"]["requestBody"]["content"]["application/json"]
