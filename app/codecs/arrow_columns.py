@@ -9,7 +9,7 @@ import numpy as np
 from app.codecs import table_columns
 from app.codecs.call import Call
 from app.codecs.tensor_cast import Where, cast_numbers, cast_strings
-from app.codecs.unpacked import check_unpacked
+from app.codecs.unpacked import check_converted, check_unpacked
 from app.errors import NotFinite, Problem, Unreadable, UnsupportedContentType, WrongDatatype, WrongShape
 from app.tensors import Array, Signature, TensorSpec, Value
 
@@ -94,7 +94,9 @@ def call_of(table: Any, signature: Signature, body: bytes) -> Call:
     if not table.num_rows:
         raise WrongShape("The table has no rows; send at least one.")
     inputs: dict[str, Value] = {}
-    for spec, positions in table_columns.by_name(table.column_names, signature):
+    columns = table_columns.by_name(table.column_names, signature)
+    check_converted(sum(_tensor_bytes(table, position, spec) for spec, positions in columns for position in positions), body)
+    for spec, positions in columns:
         parts = [_Column(table, position, spec, signature, body).values() for position in positions]
         if len(parts) > 1 and any(part.ndim > 1 for part in parts):
             raise WrongShape(f"The columns of input '{spec.name}' hold arrays; send one column of arrays, or columns of single values.")
@@ -106,6 +108,17 @@ def call_of(table: Any, signature: Signature, body: bytes) -> Call:
     signature.check_finite(inputs, places)
     signature.check_shapes(inputs, places)
     return Call(inputs, signature.chosen_outputs(None, ""), form="rows")
+
+
+def _tensor_bytes(table: Any, position: int, spec: TensorSpec) -> int:
+    """What a column of numbers takes in its tensor; strings are counted when they are made."""
+    return sum(map(_leaves, table.column(position).chunks)) * (spec.datatype.item_bytes or 0)
+
+
+def _leaves(chunk: Any) -> int:
+    while isinstance(chunk, library().ExtensionArray) or library().types.is_nested(chunk.type):
+        chunk = chunk.storage if isinstance(chunk, library().ExtensionArray) else chunk.flatten()
+    return len(chunk)
 
 
 def _side_by_side(parts: list[Array], table: Any, spec: TensorSpec) -> Array:

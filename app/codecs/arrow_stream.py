@@ -67,13 +67,14 @@ def _check_fields(schema: "_Flat") -> None:
 
 def _batch_bytes(batch: "_Flat", content: memoryview) -> int:
     # The third field of a RecordBatch are its buffers, its fourth says that they are compressed.
-    if not batch.field(3).at:
-        return 0
+    compressed = bool(batch.field(3).at)
     size = 0
     for buffer in batch.field(2).table().items(16):
         offset, length = buffer.number("<q"), buffer.number("<q", 8)
         # A compressed buffer begins with its length; -1 for one that is as it is.
-        size += max(int(_LENGTH.unpack_from(content, offset)[0]), 0) if length else 0
+        unpacked = int(_LENGTH.unpack_from(content, offset)[0]) if compressed and length else -1
+        # Any number of columns may say that they are the same bytes, so that those are counted for each.
+        size += unpacked if unpacked >= 0 else max(length, 0)
     return size
 
 

@@ -28,6 +28,8 @@ _NUMBER_BYTES = b"0123456789+-.eE \t"
 # The module's own limit of 128 KB is less than a text may have; the body's limit bounds a cell too.
 csv.field_size_limit(sys.maxsize)
 
+# So many columns too many are still read as names, to say which of them the model does not know.
+_SPARE_CELLS = 1000
 # What ends a line of CSV, and nothing else that Unicode calls a line's end.
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
@@ -49,6 +51,7 @@ def decode(body: bytes, parameters: Mapping[str, str], signature: Signature) -> 
     text = _text(body, parameters)
     records = _records(text)
     first = next(records, _Record(0, 0, []))
+    _check_width(first, signature)
     names = [cell.strip(" \t") for cell in first.cells]
     if _is_header(names, parameters.get("header", ""), signature):
         columns = _by_name(first.line, names, signature, sure="header" in parameters)
@@ -97,6 +100,13 @@ def _records(text: str) -> Iterator[_Record]:
         raise Unreadable(f"line {before + 1}: a quote is not closed, or text follows one (RFC 4180).") from error
 
 
+def _check_width(first: _Record, signature: Signature) -> None:
+    """Refuse a line far too wide before each of its cells is looked at: two million took 11 s. A few too many are named later."""
+    most = table_columns.most(signature)
+    if most is not None and len(first.cells) > most + _SPARE_CELLS:
+        _by_position(first, signature)
+
+
 def _is_header(first: list[str], said: str, signature: Signature) -> bool:
     """Whether the first line names the columns: it is said so, or it has nothing but names, or no value where values are expected."""
     if not first:
@@ -109,7 +119,8 @@ def _is_header(first: list[str], said: str, signature: Signature) -> bool:
     if len(set(first)) == len(first) and known.issuperset(first):
         return True
     textual = all(spec.datatype.kind == "string" for spec in signature.inputs)
-    return not textual and not any(map(is_number, first)) and any(map(is_word, first))
+    cells = set(first)
+    return not textual and not any(map(is_number, cells)) and any(map(is_word, cells))
 
 
 def _by_name(line: int, names: list[str], signature: Signature, *, sure: bool) -> list[Columns]:
@@ -145,6 +156,7 @@ def _quick(text: str, width: int, columns: Sequence[Columns]) -> dict[str, Array
     count = len(skeleton) // width
     if skeleton != row * count:
         return None
+    del skeleton
     numbers = NumberArray(b"[" + lines.replace(b"\n", b",") + b"]", (count, width))
     whole = all(column.spec.datatype.kind == "integer" for column in columns)
     unsigned = all(column.spec.datatype.name.startswith("U") for column in columns)
@@ -153,7 +165,8 @@ def _quick(text: str, width: int, columns: Sequence[Columns]) -> dict[str, Array
         return None
     found: dict[str, Array] = {}
     for spec, positions in columns:
-        part = matrix[:, list(positions)]
+        # The one input of a model mostly has all columns in order: then nothing is copied.
+        part = matrix if positions == tuple(range(width)) else matrix[:, list(positions)]
         if spec.datatype.kind == "integer" and not whole and part.size and np.abs(part).max() >= EXACT_DOUBLE:
             return None
         try:

@@ -4,6 +4,7 @@ Only these two decoders of Pillow's are ever called, and each only for files tha
 """
 
 import io
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
@@ -18,8 +19,15 @@ from app.errors import BodyTooLarge, Invalid, Unreadable, UnsupportedContentType
 from app.images import Image
 from app.tensors import Array, Signature, Value
 
-# A large photograph; decoded it takes 150 MB.
+# A large photograph. Pillow has four bytes for a pixel of colours, and twice that while a picture is turned or laid on paper: 400 MB.
 _MOST_PIXELS = 50_000_000
+# Each scan of a JPEG goes over all pixels, in as few as 75 bytes. Encoders write about ten.
+_MOST_SCANS = 100
+# What stands alone, or in a scan, is left out (ITU-T T.81, B.1.1): stuffed zeros, restarts, fill bytes.
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+_END, _SCAN, _FIRST_SEGMENT = 0xD9, 0xDA, 0xC0
+# What is converted at once needs memory beside the picture.
+_STRIP_PIXELS = 1_000_000
 _FILTERS = {
     "nearest": PIL.Image.Resampling.NEAREST,
     "box": PIL.Image.Resampling.BOX,
@@ -63,6 +71,8 @@ class _Format(NamedTuple):
         """The resized picture, ``[height, width, channels]`` of 0 to 255."""
         if not body.startswith(self.magic):
             raise Unreadable(f"The body is no {self.name}: it does not begin as one.")
+        if self.opened is JpegImageFile:
+            _check_scans(body)
         try:
             with self.opened(io.BytesIO(body)) as picture:
                 width, height = picture.size
@@ -70,9 +80,7 @@ class _Format(NamedTuple):
                     raise BodyTooLarge(f"The picture has {width} x {height} pixels, but at most {_MOST_PIXELS} are taken.")
                 # The camera's own orientation, then the channels, then the size: as training pipelines do it.
                 ImageOps.exif_transpose(picture, in_place=True)
-                flat = _without_transparency(picture)
-                mode = "L" if image.channels == "L" else "RGB"
-                flat = flat if flat.mode == mode else flat.convert(mode)
+                flat = _flat(picture, "L" if image.channels == "L" else "RGB")
                 found = np.asarray(flat.resize(image.size[::-1], _FILTERS[image.resize]))
         except BodyTooLarge:
             raise
@@ -84,6 +92,33 @@ class _Format(NamedTuple):
 
 png = _Format("PNG", b"\x89PNG\r\n\x1a\n", PngImageFile)
 jpeg = _Format("JPEG", b"\xff\xd8\xff", JpegImageFile)
+
+
+def _check_scans(body: bytes) -> None:
+    """Count the scans, from marker to marker as decoders do: thumbnails inside, and what follows the end, are none of the picture's.
+
+    :raises BodyTooLarge: for more than are taken.
+    """
+    at, scans = 2, 0
+    while (found := _MARKER.search(body, at)) and (marker := found[1][0]) != _END:
+        at = found.end()
+        scans += marker == _SCAN
+        if scans > _MOST_SCANS:
+            raise BodyTooLarge(f"The JPEG has over {_MOST_SCANS} scans, each over all its pixels; save it with fewer, or as baseline.")
+        # The length of a segment counts itself. Decoders that look for a restart step over the bytes of a reserved marker alone.
+        at += max(int.from_bytes(body[at : at + 2]), 2) if marker >= _FIRST_SEGMENT else 0
+
+
+def _flat(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
+    """The picture in ``mode``, on white paper; strip by strip, as a palette with transparency becomes four bytes a pixel in between."""
+    if picture.mode == mode and not picture.has_transparency_data:
+        return picture
+    flat = PIL.Image.new(mode, picture.size)
+    rows = max(_STRIP_PIXELS // picture.width, 1)
+    for top in range(0, picture.height, rows):
+        strip = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+        flat.paste(_without_transparency(strip).convert(mode), (0, top))
+    return flat
 
 
 def _without_transparency(picture: PIL.Image.Image) -> PIL.Image.Image:

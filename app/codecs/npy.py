@@ -15,7 +15,7 @@ from app.codecs.byte_strings import bytes_of, is_text
 from app.codecs.call import Call, Encoded, ModelTag, varying_outputs
 from app.codecs.tensor_cast import cast_numbers, cast_strings
 from app.codecs.unpacked import MOST_BYTES
-from app.errors import Invalid, NotAcceptable, ResultTooLarge, Unreadable, WrongDatatype
+from app.errors import Invalid, NotAcceptable, OutOfRange, ResultTooLarge, Unreadable, WrongDatatype
 from app.tensors import Array, Signature, TensorSpec, Value
 
 _MAGIC = b"\x93NUMPY"
@@ -27,7 +27,8 @@ _ITEM = re.compile(
     r"""|fortran_order(?P=quote)\s*:\s*(?P<fortran>True|False)"""
     r"""|shape(?P=quote)\s*:\s*\((?P<shape>[\d,\s]*)\))\s*(?:,|$)"""
 )
-_TYPE = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|[SU][1-9]\d{0,8})")
+# NumPy counts the bytes of an item, four for each code point, in a C int.
+_TYPE = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|[SU][1-9]\d{0,7})")
 
 
 def decode(body: bytes, parameters: Mapping[str, str], signature: Signature) -> Call:  # noqa: ARG001 - it has none
@@ -71,6 +72,8 @@ def read(data: bytes, place: str) -> Array:
 
     :param place: how messages begin.
     :raises Unreadable: for what is no such file, or holds more or fewer bytes than it says.
+    :raises WrongDatatype: for one that no input takes.
+    :raises OutOfRange: for a boolean that is neither 0 nor 1.
     """
     if not data.startswith(_MAGIC) or len(data) < 10 or data[6] not in {1, 2, 3}:
         raise Unreadable(f"{place} is not in NumPy's .npy format.")
@@ -86,6 +89,8 @@ def read(data: bytes, place: str) -> Array:
     flat = np.frombuffer(data, dtype, offset=end)
     if dtype.kind == "U" and flat.size and int(flat.view(np.dtype(np.uint32).newbyteorder(dtype.byteorder)).max()) > 0x10FFFF:
         raise Unreadable(f"{place} holds code points that Unicode does not have.")
+    if dtype.kind == "b" and flat.size and int(flat.view(np.uint8).max()) > 1:
+        raise OutOfRange(f"{place} has the byte {int(flat.view(np.uint8).max())} among its booleans; a boolean is 0 or 1.")
     try:
         return flat.reshape(shape, order="F" if fortran else "C")
     except ValueError as error:

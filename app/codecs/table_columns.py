@@ -12,7 +12,8 @@ from typing import NamedTuple
 from app.errors import Invalid, MissingInput, UnknownInput, WrongShape
 from app.tensors import Array, Signature, TensorSpec
 
-_MEMBER = re.compile(r"(.*)\[(\d{1,9})\]", re.DOTALL)
+# One way alone to write a number: of x[1] and x[01] neither could be told to be the column that is meant.
+_MEMBER = re.compile(r"(.*)\[(0|[1-9][0-9]{0,8})\]", re.DOTALL)
 # More names than this are not read in a message.
 _SHOWN = 20
 
@@ -59,6 +60,12 @@ def describe(signature: Signature) -> str:
         listed = ", ".join(known) if len(known) <= _SHOWN else f"{known[0]} to {known[-1]} ({len(known)} columns)"
         parts.append(f"{listed}, …" if width(spec, signature.features) is None else listed)
     return ", ".join(parts)
+
+
+def most(signature: Signature) -> int | None:
+    """How many columns a table can have; None for any number."""
+    sizes = [width(spec, signature.features) for spec in signature.inputs]
+    return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 def by_position(count: int, signature: Signature) -> list[Columns]:

@@ -252,6 +252,40 @@ def test_views_of_the_same_bytes_are_counted() -> None:
         arrow_stream.decode(stream(pa.table({"s": array})), NO_PARAMETERS, TEXT)
 
 
+def sharing(columns: int, rows: int) -> bytes:
+    """A stream whose columns of zeros all say that they are the bytes of the first, and there are no others."""
+    table = pa.table({f"X[{i}]": np.zeros(rows, np.float32) for i in range(columns)})
+    schema, batch = pa.ipc.MessageReader.open_stream(stream(table))
+    metadata, size = batch.metadata.to_pybytes(), 4 * rows
+    for length in (0, size):
+        for i in range(1, columns):
+            metadata = metadata.replace(struct.pack("<qq", i * size, length), struct.pack("<qq", 0, length))
+    metadata = metadata.replace(struct.pack("<q", columns * size), struct.pack("<q", size))
+    body = bytearray()
+    for head, tail in ((schema.metadata.to_pybytes(), b""), (metadata, bytes(size))):
+        body += struct.pack("<II", 0xFFFFFFFF, len(head)) + head + tail
+    return bytes(body) + struct.pack("<II", 0xFFFFFFFF, 0)
+
+
+def test_columns_that_share_their_bytes_are_counted() -> None:
+    """Columns that say they are the same bytes count each for itself: a small body may be any number of values."""
+    assert {"X"} == set(outcome(arrow_stream.decode, sharing(3, 1000), echo(spec("X", "FP32", "n", 3))))
+    body = sharing(98, 200_000)
+    assert len(body) < 900_000
+
+    with pytest.raises(BodyTooLarge, match="holds 78400000 bytes"):
+        arrow_stream.decode(body, NO_PARAMETERS, echo(spec("X", "FP32", "n", 98)))
+
+
+def test_numbers_are_counted_in_the_models_datatype() -> None:
+    """What is small in the file and large in the model is counted by what it takes there, in columns of arrays too."""
+    zeros = pa.array(np.zeros(10_000_000, np.int8))
+    for column, sizes in ((zeros, ()), (pa.FixedSizeListArray.from_arrays(zeros, 10), (10,))):
+        body = stream(pa.table({"X": column}), compression="zstd")
+        with pytest.raises(BodyTooLarge, match="take 80000000 bytes as the model's inputs"):
+            arrow_stream.decode(body, NO_PARAMETERS, echo(spec("X", "FP64", "n", *sizes)))
+
+
 def test_strings_of_unknown_size_are_refused() -> None:
     """An encoding in which each string may repeat the one before is not taken, nor are arrays of strings in Parquet."""
     repeated = file(pa.table({"s": [BIG] * 5}), use_dictionary=False, column_encoding="DELTA_BYTE_ARRAY")

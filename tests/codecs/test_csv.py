@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.codecs import csv_input, csv_output, number_array
 from app.codecs.call import Call
-from app.errors import NotAcceptable, OutputNotFinite, Problem
+from app.errors import NotAcceptable, OutputNotFinite, Problem, WrongShape
 from app.tensors import BY_NAME, DATATYPES, Signature, TensorSpec
 from tests.codecs.tensors import NO_PARAMETERS, TAG, arrays, call_for, echo, mutated, outcome, spec
 
@@ -126,6 +126,9 @@ def test_header_of_strings() -> None:
         ("p,q,r,s\n1,2,3,4", UNNAMED, "unknown-input", "Content-Type: text/csv; header=absent"),
         ("X[0],X[1],X[3]\n1,2,3", UNNAMED, "missing-input", "no column 'X[2]'"),
         ("X[0],X[1],X[2],X[4]\n1,2,3,4", UNNAMED, "unknown-input", "no column 'X[4]'"),
+        ("X[0],X[1],X[2],X[03]\n1,2,3,4", UNNAMED, "unknown-input", "no column 'X[03]'"),
+        ("X[0],X[1],X[01],X[3]\n1,2,3,4", UNNAMED, "unknown-input", "no column 'X[01]'"),
+        ("X[0],X[1],X[2],X[٣]\n1,2,3,4", UNNAMED, "unknown-input", "no column 'X[٣]'"),
         ("X,X[0]\n1,2", UNNAMED, "invalid-request", "stands beside columns of its values"),
         ("X\n1", UNNAMED, "wrong-shape", "got [1, 1], the model expects FP32 [n, 4]"),
         ("a,b,c,d\n", IRIS, "wrong-shape", "names and no rows"),
@@ -158,6 +161,17 @@ def test_media_types_parameters_are_checked(parameters: dict[str, str]) -> None:
     """Another charset than UTF-8, and another header than present or absent, are no content types that are taken."""
     assert "unsupported-content-type" == outcome(csv_input.decode, b"1,2,3,4", IRIS, parameters)
     assert {"X": [[1, 2, 3, 4]]} == outcome(csv_input.decode, b"1,2,3,4", IRIS, {"charset": "UTF-8", "label_size": "0"})
+
+
+@pytest.mark.parametrize("parameters", [{}, {"header": "present"}, {"header": "absent"}])
+def test_a_line_far_too_wide_is_refused_before_its_cells_are_read(monkeypatch: pytest.MonkeyPatch, parameters: dict[str, str]) -> None:
+    """A line of a million commas is refused by its number of cells, of which none is looked at."""
+    looked_at: list[str] = []
+    monkeypatch.setattr(csv_input, "is_number", looked_at.append)
+
+    with pytest.raises(WrongShape, match="line 1: There are 1000001 columns; the model expects 4"):
+        read("," * 1_000_000, UNNAMED, **parameters)
+    assert [] == looked_at
 
 
 def test_missing_values_where_the_model_allows_them() -> None:

@@ -220,6 +220,44 @@ def test_a_decompression_bomb_is_refused_by_its_header() -> None:
         read(body, model())
 
 
+def test_scans_of_a_jpeg_are_counted() -> None:
+    """A JPEG that goes over its pixels again and again is refused before it is decoded; what is beside its own scans does not count."""
+    signature = model("UINT8", ("n", 2, 2, 3), layout="HWC")
+    body = file(Pictures.fromarray(COLOURS).resize((64, 64)), "JPEG", progressive=True)
+    scan, end = body[body.rindex(b"\xff\xda") : -2], body[-2:]
+    taken = 100 - body.count(b"\xff\xda")
+
+    assert isinstance(outcome(image.jpeg.decode, body[:-2] + scan * taken + end, signature), dict)
+    for more in (scan * (taken + 1), b"\xff\x02\xff\xff" + scan * (taken + 1)):
+        with pytest.raises(BodyTooLarge, match="over 100 scans"):
+            image.jpeg.decode(body[:-2] + more + end, NO_PARAMETERS, signature)
+    thumbnail = b"\xff\xe5" + struct.pack(">H", 402) + b"\xff\xda" * 200
+    assert isinstance(outcome(image.jpeg.decode, body[:2] + thumbnail + body[2:] + b"\xff\xda" * 200, signature), dict)
+
+
+def test_transparency_is_laid_on_white_strip_by_strip() -> None:
+    """Only a strip of a large picture has four bytes a pixel, and the picture is the same as if it were laid on paper at once."""
+    picture = Pictures.effect_noise((1500, 1500), 80).convert("P")
+    picture.info["transparency"] = 128
+    paper = Pictures.new("RGBA", picture.size, "white")
+    expected = Pictures.alpha_composite(paper, picture.convert("RGBA"))
+    sizes: list[int] = []
+    convert = Pictures.Image.convert
+
+    def noted(self: Pictures.Image, *args: Any, **options: Any) -> Pictures.Image:
+        sizes.append(self.width * self.height)
+        return convert(self, *args, **options)
+
+    signature = model("UINT8", ("n", 1500, 1500), size=(1500, 1500), channels="L", layout="HW")
+    body = file(picture)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pictures.Image, "convert", noted)
+        found = read(body, signature)
+
+    np.testing.assert_array_equal(np.asarray(expected.convert("L"))[None], found)
+    assert max(sizes) <= 1_000_000
+
+
 def test_a_model_without_an_image_table() -> None:
     """A model whose model.toml does not say how a picture becomes an input says what to add."""
     with pytest.raises(UnsupportedContentType, match=r"\[image\]"):
