@@ -46,9 +46,9 @@ class Runner:
         if self._always_inline:
             return self.application.handle(request)
         started = time.perf_counter()
-        response = self._try_inline(request)
-        if response is not None:
-            took = time.perf_counter() - started
+        at_once = self._try_inline(request)
+        if at_once is not None:
+            response, took = at_once, time.perf_counter() - started
         else:
             response, took = await asyncio.get_running_loop().run_in_executor(self._threads, self._handle, request)
         if response.status == 200:
