@@ -29,9 +29,12 @@
     ├─ InternalError              500     internal-error
     │  └─ RunFailed               500     run-failed
     ├─ ModelNotReady              503     model-not-ready
+    ├─ StoreUnavailable           503     store-unavailable       where jobs are kept did not answer
     └─ DeadlineExceeded           504     deadline-exceeded
 
     SettingError, ModelRefused, UnknownEvent   never reach a caller over HTTP: they stop a start, a load or an invocation
+
+Those of jobs, uploads and idempotency keys go on in :mod:`app.jobs.errors`.
 """
 
 from typing import Any, ClassVar
@@ -57,18 +60,10 @@ class Problem(Exception):
 
     def as_object(self, request_id: str) -> dict[str, Any]:
         """The error as a JSON object. ``error`` is a string, which Open Inference clients require."""
-        body: dict[str, Any] = {
-            "error": self.detail,
-            "type": f"urn:onnx-lambda:problem:{self.code}",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-        }
-        if self.pointer is not None:
-            body["pointer"] = self.pointer
-        body["request_id"] = request_id
-        return body
+        detail = self.detail
+        body = {"error": detail, "type": f"urn:onnx-lambda:problem:{self.code}", "title": self.title, "status": self.status}
+        place = {} if self.pointer is None else {"pointer": self.pointer}
+        return {**body, "detail": detail, "code": self.code, **place, "request_id": request_id}
 
 
 class Unreadable(Problem):
@@ -225,6 +220,12 @@ class ModelNotReady(Problem):
     """The model exists but is not loaded."""
 
     status, code, title, retryable = 503, "model-not-ready", "The model is not ready", True
+
+
+class StoreUnavailable(Problem):
+    """The store of jobs failed or did not answer in time; what was asked of it may have happened or not."""
+
+    status, code, title, retryable = 503, "store-unavailable", "The store of jobs is not available", True
 
 
 class DeadlineExceeded(Problem):

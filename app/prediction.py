@@ -1,17 +1,17 @@
 """The one door to a model: every way in makes a ``PredictionRequest``, every way out reads a ``PredictionResponse``."""
 
 import time
-from typing import NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple, cast
 
-import numpy as np
-
+from app import result_size
 from app.codecs import reader_of, writer_of
-from app.codecs.call import Call, ModelTag, batch_size
-from app.errors import BodyTooLarge, DeadlineExceeded, Problem, ResultTooLarge
+from app.codecs.call import Call, ModelTag, Writer, batch_size
+from app.errors import BodyTooLarge, DeadlineExceeded, InternalError, Problem
 from app.inference.loading import Loaded
 from app.inference.repository import Repository
 from app.report import Report
-from app.tensors import Signature, Value, elements, largest
+from app.tensors import Signature, Value
 
 
 class PredictionRequest(NamedTuple):
@@ -19,7 +19,8 @@ class PredictionRequest(NamedTuple):
 
     ``model`` None is the default model, ``version`` None the newest. ``accept`` is an ``Accept`` header, None for whatever
     the dialect answers by itself. ``outputs`` are those to answer, for formats whose bodies cannot say it; empty for the
-    model's choice. ``deadline`` is in ``time.monotonic()`` seconds.
+    model's choice. ``id`` is what answers carry where the dialect requires an id and the body has none, ``echo`` the header
+    fields that the caller wants to read again. ``deadline`` is in ``time.monotonic()`` seconds.
     """
 
     body: bytes
@@ -29,6 +30,8 @@ class PredictionRequest(NamedTuple):
     content_type: str = "application/json"
     accept: str | None = None
     outputs: tuple[str, ...] = ()
+    id: str = ""
+    echo: tuple[tuple[str, str], ...] = ()
     deadline: float | None = None
 
 
@@ -39,6 +42,18 @@ class PredictionResponse(NamedTuple):
     content_type: str
 
 
+class _Decoded(NamedTuple):
+    """One of several requests, ready to run."""
+
+    place: int
+    request: PredictionRequest
+    report: Report
+    loaded: Loaded
+    call: Call
+    writer: Writer
+    media_type: str
+
+
 class Predictor:
     """Answers prediction requests from the models of one repository."""
 
@@ -46,6 +61,8 @@ class Predictor:
         self._repository = repository
         self.max_body_bytes = max_body_bytes
         self._max_result_bytes = max_result_bytes
+        # whether the requests of a model version may be packed, where that was tried
+        self._packs: dict[tuple[str, str], bool] = {}
 
     def answer(self, request: PredictionRequest, report: Report | None = None) -> PredictionResponse:
         """Decode, run, encode.
@@ -54,19 +71,110 @@ class Predictor:
         :raises Problem: for whatever goes wrong that a caller should hear of.
         """
         report = report if report is not None else Report()
-        report.dialect = request.dialect
-        self.check_size(len(request.body))
-        loaded = self._repository.get(request.model, request.version)
-        report.model, report.version, report.digest = loaded.name, loaded.version, loaded.digest
+        loaded = self._loaded(request, report)
         started = time.perf_counter()
         try:
-            response = self._answer(request, loaded, report)
+            decoded = self._decoded(request, loaded, report)
+            ran = time.perf_counter()
+            outputs = self._run(loaded, decoded.call, request.deadline)
+            report.phases["run"] = time.perf_counter() - ran
+            response = self._encoded(decoded, outputs)
         except Exception as error:
             if not (report.provisional and isinstance(error, DeadlineExceeded)):
                 loaded.statistics.count(report.phases, time.perf_counter() - started, rows=report.rows, failed=True)
             raise
         loaded.statistics.count(report.phases, time.perf_counter() - started, rows=report.rows, failed=False)
         return response
+
+    def answer_many(self, requests: Sequence[PredictionRequest], reports: Sequence[Report]) -> list[PredictionResponse | Problem]:
+        """Answer several requests in as few runs as their models and shapes allow. A bad one never hurts its neighbours.
+
+        :returns: for each request its answer or what went wrong with it.
+        """
+        from app import packing
+
+        found: list[PredictionResponse | Problem | None] = [None] * len(requests)
+        packs: dict[Hashable, list[_Decoded]] = {}
+        for place, (request, report) in enumerate(zip(requests, reports, strict=True)):
+            try:
+                loaded = self._loaded(request, report)
+                decoded = self._decoded(request, loaded, report, place)
+            except Exception as error:
+                found[place] = _problem(error)
+                continue
+            key = packing.key_of(decoded.call, loaded.signature)
+            packs.setdefault((place,) if key is None else (loaded.name, loaded.version, key), []).append(decoded)
+        for pack in packs.values():
+            self._answer_pack(pack, found)
+        return cast(list[PredictionResponse | Problem], found)
+
+    def _answer_pack(self, pack: list[_Decoded], found: list[PredictionResponse | Problem | None]) -> None:
+        """Run a pack as one; a run that fails is halved until only what makes it fail has failed."""
+        from app import packing
+
+        for part in packing.portions(pack, lambda decoded: decoded.call):
+            started = time.perf_counter()
+            try:
+                outputs = self._run_pack(part)
+            except Exception as error:
+                if len(part) == 1 or isinstance(error, DeadlineExceeded):
+                    for decoded in part:
+                        found[decoded.place] = _problem(error)
+                        decoded.loaded.statistics.count(decoded.report.phases, 0.0, rows=decoded.report.rows, failed=True)
+                else:
+                    self._answer_pack(part[: len(part) // 2], found)
+                    self._answer_pack(part[len(part) // 2 :], found)
+                continue
+            took = (time.perf_counter() - started) / len(part)
+            for decoded, values in zip(part, outputs, strict=True):
+                decoded.report.phases["run"] = took
+                found[decoded.place] = self._finish(decoded, values)
+
+    def _run_pack(self, pack: list[_Decoded]) -> list[dict[str, Value]]:
+        from app import packing
+
+        loaded, calls = pack[0].loaded, [decoded.call for decoded in pack]
+        deadline = min((d.request.deadline for d in pack if d.request.deadline is not None), default=None)
+
+        def alone() -> list[dict[str, Value]]:
+            return [self._run(loaded, call, deadline) for call in calls]
+
+        if len(pack) == 1:
+            return alone()
+        model = (loaded.name, loaded.version)
+        if self._packs.get(model) is False:
+            return alone()
+        together = self._run(loaded, calls[0]._replace(inputs=packing.joined(calls)), deadline)
+        parts = packing.split(together, [packing.rows_of(call) for call in calls], loaded.signature)
+        if parts is not None and self._packs.get(model):
+            return parts
+        # A first dimension with a name is not always one of rows that do not know of each other (a sequence, a batch norm): a model is
+        # packed only after it has answered its first pack as it answers each request by itself, to the last bit.
+        separate = alone()
+        self._packs[model] = parts is not None and packing.are_equal(parts, separate)
+        return separate
+
+    def _finish(self, decoded: _Decoded, outputs: dict[str, Value]) -> PredictionResponse | Problem:
+        failed = True
+        try:
+            response = self._encoded(decoded, outputs)
+            failed = False
+            return response
+        except Exception as error:
+            return _problem(error)
+        finally:
+            phases = decoded.report.phases
+            decoded.loaded.statistics.count(phases, sum(phases.values()), rows=decoded.report.rows, failed=failed)
+
+    def check(self, request: PredictionRequest, report: Report) -> ModelTag:
+        """Decode and check a request that is to be answered later; nothing is run.
+
+        :returns: the model that would answer it now.
+        :raises Problem: whatever of :meth:`answer` does not depend on the run.
+        """
+        loaded = self._loaded(request, report)
+        self._decoded(request, loaded, report)
+        return ModelTag(loaded.name, loaded.version, loaded.digest)
 
     def check_size(self, size: int) -> None:
         """Compare a body's size with the limit.
@@ -76,7 +184,14 @@ class Predictor:
         if size > self.max_body_bytes:
             raise BodyTooLarge(f"The body has {size} bytes, but at most {self.max_body_bytes} are taken (MAX_BODY_BYTES).")
 
-    def _answer(self, request: PredictionRequest, loaded: Loaded, report: Report) -> PredictionResponse:
+    def _loaded(self, request: PredictionRequest, report: Report) -> Loaded:
+        report.dialect = request.dialect
+        self.check_size(len(request.body))
+        loaded = self._repository.get(request.model, request.version)
+        report.model, report.version, report.digest = loaded.name, loaded.version, loaded.digest
+        return loaded
+
+    def _decoded(self, request: PredictionRequest, loaded: Loaded, report: Report, place: int = 0) -> _Decoded:
         signature = loaded.signature
         reader, parameters = reader_of(request.dialect, request.content_type)
         writer, media_type = writer_of(request.dialect, request.accept)
@@ -84,38 +199,36 @@ class Predictor:
         call = reader.decode(request.body, parameters, signature)
         if request.outputs:
             call = call._replace(outputs=_chosen(signature, request.outputs))
-        decoded = time.perf_counter()
-        report.phases["decode"] = decoded - started
+        report.phases["decode"] = time.perf_counter() - started
         report.inputs, report.rows = call.inputs, batch_size(call.inputs)
-        outputs = self._run(loaded, call, request.deadline)
-        ran = time.perf_counter()
-        report.phases["run"] = ran - decoded
+        return _Decoded(place, request, report, loaded, call, writer, media_type)
+
+    def _encoded(self, decoded: _Decoded, outputs: dict[str, Value]) -> PredictionResponse:
+        request, loaded, report = decoded.request, decoded.loaded, decoded.report
+        started = time.perf_counter()
         report.outputs = outputs
-        body, content_type = writer.encode(call, signature, ModelTag(loaded.name, loaded.version, loaded.digest), outputs)
-        report.phases["encode"] = time.perf_counter() - ran
+        tag = ModelTag(loaded.name, loaded.version, loaded.digest, request.id)
+        body, content_type = decoded.writer.encode(decoded.call, loaded.signature, tag, outputs)
+        report.phases["encode"] = time.perf_counter() - started
         if len(body) > self._max_result_bytes:
-            raise self._too_large(outputs, len(body))
-        return PredictionResponse(body, content_type or media_type)
+            raise result_size.too_large(outputs, len(body), self._max_result_bytes)
+        return PredictionResponse(body, content_type or decoded.media_type)
 
     def _run(self, loaded: Loaded, call: Call, deadline: float | None) -> dict[str, Value]:
         signature = loaded.signature
         # Ranking needs the class labels, also where the caller did not ask to see them.
         hidden = signature.constant_outputs.difference(call.outputs) if call.top_k else ()
         outputs = loaded.session.run(call.inputs, (*call.outputs, *hidden), deadline)
-        # Known before the megabytes are written.
-        if sum(map(elements, outputs.values())) > self._max_result_bytes // 2:
-            least = sum(_least_bytes(value, call.top_k) for value in outputs.values())
-            if least > self._max_result_bytes:
-                raise self._too_large(outputs, least, at_least=True)
+        result_size.check(outputs, call.top_k, self._max_result_bytes)
         return outputs
 
-    def _too_large(self, outputs: dict[str, Value], size: int, *, at_least: bool = False) -> ResultTooLarge:
-        name = largest(outputs)
-        return ResultTooLarge(
-            f"The result has {'at least ' if at_least else ''}{size} bytes, but at most {self._max_result_bytes} can be answered "
-            f"(MAX_RESULT_BYTES); output '{name}' is the largest with {elements(outputs[name])} values. "
-            'Ask for fewer rows, or leave it out with "outputs".'
-        )
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    problem = InternalError("Something failed on our side; the log tells under this request's id.")
+    problem.__cause__ = error
+    return problem
 
 
 def _chosen(signature: Signature, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -125,13 +238,3 @@ def _chosen(signature: Signature, names: tuple[str, ...]) -> tuple[str, ...]:
         # They did not stand in the body.
         problem.pointer = None
         raise
-
-
-def _least_bytes(value: Value, top_k: int) -> int:
-    """What a value takes in any format at least: a number two bytes of JSON, or its own in binary; a ranked class six."""
-    item_bytes = min(2, value.dtype.itemsize) if isinstance(value, np.ndarray) else 1
-    least = item_bytes * elements(value)
-    if top_k and isinstance(value, np.ndarray) and value.ndim > 1 and value.dtype.kind != "O":
-        # Which outputs are ranked, and how those of more dimensions, is the codec's to know.
-        return min(least, len(value) * min(top_k, int(value.shape[-1])) * 6)
-    return least

@@ -46,6 +46,38 @@ class Settings(NamedTuple):
     """Milliseconds before Lambda's deadline at which a run is ended and answered 504 (at least 200)."""
     intra_op_threads: int = 0
     """Threads of one run; 0: one for each 1769 MB of Lambda memory, outside Lambda the CPUs of the process."""
+    jobs: str = "sqlite"
+    """Where predictions that are answered later are kept: `sqlite` (one machine), `aws`, or `off` (the default on Lambda, where `sqlite` is refused)."""
+    jobs_dir: str = ".onnx-lambda"
+    """Folder of the SQLite file and of uploads and results, made at the first job."""
+    jobs_table: str = ""
+    """DynamoDB table of jobs; needed with `JOBS=aws`, as are the bucket and the two queues."""
+    jobs_bucket: str = ""
+    """S3 bucket of request bodies, results and uploads."""
+    jobs_queue_url: str = ""
+    """SQS queue whose messages tell workers of jobs."""
+    jobs_dead_queue_url: str = ""
+    """Dead-letter queue of the one above, which the sweeper looks at; may be empty."""
+    webhooks_queue_url: str = ""
+    """SQS queue whose messages tell of webhooks that are due."""
+    job_max_attempts: int = 3
+    """How often a job is tried before it has failed; the queue's `maxReceiveCount` should be the same."""
+    job_max_age_s: int = 86_400
+    """Seconds after which a job that nobody has answered is `expired`."""
+    job_retention_s: int = 86_400
+    """Seconds for which a job that has ended, and its result, can be read."""
+    job_packing: bool = True
+    """`on`: jobs of one delivery for the same model share a run, if the model answers packs to the bit as it answers each alone."""
+    max_upload_bytes: int = 512 * 1024 * 1024
+    """Largest upload and largest result of a job in bytes."""
+    public_url: str = ""
+    """Address that stands before the paths in webhooks, such as `https://predict.example.com`; empty: paths alone."""
+    webhook_secrets: str = ""
+    """Key that signs webhooks (`whsec_…`, Standard Webhooks), and after a space the previous one; on AWS use the next one."""
+    webhook_secrets_arn: str = ""
+    """Secret of Secrets Manager that holds them. With neither, `Webhook-Url` is refused."""
+    webhook_allow_private: bool = False
+    """`on`: webhooks may go to http:// and to private addresses, for trying them on one machine; refused on Lambda."""
     on_lambda: bool = False
     """Set by the platform (AWS_LAMBDA_FUNCTION_NAME is there), never by hand."""
     memory_mb: int = 0
@@ -55,8 +87,24 @@ class Settings(NamedTuple):
 PLATFORM_FIELDS = frozenset({"on_lambda", "memory_mb"})
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
-_SMALLEST = {"max_body_bytes": 1, "max_result_bytes": 1, "request_timeout_s": 1, "deadline_margin_ms": 200}
-_LARGEST = {"port": 65535, "request_timeout_s": 86_400, "deadline_margin_ms": 60_000, "intra_op_threads": 256}
+_JOBS = ("sqlite", "aws", "off")
+# What AWS needs to know of, each by itself.
+_NEEDED_ON_AWS = ("jobs_table", "jobs_bucket", "jobs_queue_url", "webhooks_queue_url")
+_SMALLEST = {
+    **dict.fromkeys(("max_body_bytes", "max_result_bytes", "request_timeout_s", "job_max_attempts", "max_upload_bytes"), 1),
+    **dict.fromkeys(("job_max_age_s", "job_retention_s"), 60),
+    "deadline_margin_ms": 200,
+}
+# A queue keeps messages for at most 14 days (SQS Developer Guide, "Amazon SQS message quotas").
+_LONGEST_AGE_S = 14 * 86_400
+_LARGEST = {
+    "port": 65535,
+    "request_timeout_s": 86_400,
+    "deadline_margin_ms": 60_000,
+    "intra_op_threads": 256,
+    "job_max_attempts": 100,
+    "job_max_age_s": _LONGEST_AGE_S,
+}
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -68,6 +116,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     if "AWS_LAMBDA_FUNCTION_NAME" in environ:
         values = {"on_lambda": True, "log_level": "INFO", "memory_mb": _integer("memory_mb", _lambda_memory(environ))}
         values["max_body_bytes"] = values["max_result_bytes"] = LAMBDA_PAYLOAD_BYTES
+        values["jobs"] = "off"
     for name, default in Settings._field_defaults.items():
         text = environ.get(name.upper())
         if name not in PLATFORM_FIELDS and text:
@@ -77,7 +126,24 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         raise SettingError(f"LOG_LEVEL is '{settings.log_level}', but takes one of {', '.join(_LOG_LEVELS)}.")
     if settings.base_path and (not settings.base_path.startswith("/") or settings.base_path.endswith("/")):
         raise SettingError("BASE_PATH takes a path that starts with '/' and does not end with one, such as /ml.")
+    _check_jobs(settings)
     return settings
+
+
+def _check_jobs(settings: Settings) -> None:
+    if settings.jobs not in _JOBS:
+        raise SettingError(f"JOBS is '{settings.jobs}', but takes one of {', '.join(_JOBS)}.")
+    if settings.on_lambda and settings.jobs == "sqlite":
+        # /tmp belongs to one execution environment, and ends with it.
+        raise SettingError(
+            "JOBS is 'sqlite', which is kept on one machine and lost on Lambda; use JOBS=aws with its table, bucket and queues."
+        )
+    if settings.jobs == "aws":
+        missing = [name.upper() for name in _NEEDED_ON_AWS if not getattr(settings, name)]
+        if missing:
+            raise SettingError(f"JOBS is 'aws', which needs {', '.join(missing)} as well.")
+    if settings.on_lambda and settings.webhook_allow_private:
+        raise SettingError("WEBHOOK_ALLOW_PRIVATE is on, which is for one's own machine; webhooks from Lambda go to public addresses only.")
 
 
 def _lambda_memory(environ: Mapping[str, str]) -> str:
@@ -103,7 +169,7 @@ def _switch(name: str, text: str) -> bool:
 
 
 def _text(name: str, text: str) -> str:
-    return text.upper() if name == "log_level" else text
+    return text.upper() if name == "log_level" else text.lower() if name == "jobs" else text
 
 
 _READERS: dict[type, Callable[[str, str], Any]] = {int: _integer, bool: _switch, str: _text}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from app.http.asgi import AsgiApp, Runner
     from app.http.message import Request, Response
     from app.inference.repository import Repository
+    from app.job_wiring import JobParts
     from app.observability import Observer
     from app.prediction import Predictor
 
@@ -26,6 +27,7 @@ class Program(NamedTuple):
     predictor: "Predictor"
     observer: "Observer"
     application: "Application"
+    parts: "JobParts | None"
 
 
 def open_repository(settings: Settings) -> "Repository":
@@ -71,7 +73,15 @@ def wire(environ: Mapping[str, str] | None = None, *, started: float | None = No
         if entry.failure:
             observer.note("model not loaded", model=entry.name, version=entry.version, reason=entry.failure)
     predictor = Predictor(repository, max_body_bytes=settings.max_body_bytes, max_result_bytes=settings.max_result_bytes)
-    return Program(settings, repository, predictor, observer, Application(Services(predictor, repository), observer))
+    parts = None if settings.jobs == "off" else _job_parts(settings, repository, observer)
+    services = Services(predictor, repository, parts.jobs if parts else None)
+    return Program(settings, repository, predictor, observer, Application(services, observer), parts)
+
+
+def _job_parts(settings: Settings, repository: "Repository", observer: "Observer") -> "JobParts":
+    from app.job_wiring import JobParts
+
+    return JobParts(settings, repository, observer)
 
 
 def event_handler(program: Program, fallback: "Callable[[Request], Response]") -> Callable[[Any, Any], Any]:
@@ -82,20 +92,24 @@ def event_handler(program: Program, fallback: "Callable[[Request], Response]") -
     from app.http.lambda_gateway import LambdaGateway, flavour_of
     from app.triggers import schedule
     from app.triggers.direct import DirectInvoke, is_direct
-    from app.triggers.router import EventRouter
+    from app.triggers.router import EventRouter, Trigger
 
     settings = program.settings
     margin_s = settings.deadline_margin_ms / 1000
     gateway = LambdaGateway(
         program.application, fallback=fallback, fast_lane=settings.http_fast_lane, base_path=settings.base_path, margin_s=margin_s
     )
-    return EventRouter(
-        (
-            (lambda event: flavour_of(event) is not None, gateway),
-            (is_direct, DirectInvoke(program.predictor, program.observer, margin_s=margin_s)),
-            (schedule.is_ping, schedule.answer),
-        )
-    )
+    rows: list[Trigger] = [
+        (lambda event: flavour_of(event) is not None, gateway),
+        (is_direct, DirectInvoke(program.predictor, program.observer, margin_s=margin_s)),
+        (schedule.is_ping, schedule.answer),
+    ]
+    if parts := program.parts:
+        from app.triggers import sqs
+
+        work = {"job": parts.answer_jobs, "delivery": parts.send_webhooks}
+        rows += [(sqs.is_delivery, sqs.SqsTrigger(work, parts.set_deadline)), (schedule.is_sweep, schedule.SweepTrigger(parts.sweep))]
+    return EventRouter(rows)
 
 
 def runner(program: Program, *, always_inline: bool = False) -> "Runner":

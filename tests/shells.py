@@ -88,7 +88,7 @@ class EventTransport(httpx.BaseTransport):
 @contextlib.contextmanager
 def in_process(models: Path, *, fast_lane: bool, **settings: str) -> Iterator[httpx.Client]:
     """The Lambda handler in this process: the fast lane, or everything through Mangum and FastAPI."""
-    program = wire({"MODEL_DIR": str(models), "HTTP_FAST_LANE": "on" if fast_lane else "off", **settings})
+    program = wire({"MODEL_DIR": str(models), "HTTP_FAST_LANE": "on" if fast_lane else "off", "JOBS": "off", **settings})
     answer = event_handler(program, ThroughMangum(program))
     with httpx.Client(transport=EventTransport(lambda event: answer(event, Context())), base_url="http://lambda") as client:
         yield client
@@ -98,7 +98,8 @@ def in_process(models: Path, *, fast_lane: bool, **settings: str) -> Iterator[ht
 def server(models: Path, *, fast_lane: bool, **settings: str) -> Iterator[httpx.Client]:
     """``onnx-lambda serve``: uvicorn with the fast lane, or with FastAPI alone."""
     port = free_port()
-    environment = {**os.environ, "MODEL_DIR": str(models), "HTTP_FAST_LANE": "on" if fast_lane else "off", "PORT": str(port), **settings}
+    environment = {**os.environ, "MODEL_DIR": str(models), "HTTP_FAST_LANE": "on" if fast_lane else "off", "PORT": str(port)}
+    environment |= {"JOBS_DIR": str(models.parent / f"jobs-{port}"), **settings}
     with process([sys.executable, "-m", "app", "serve"], environment) as running:
         url = f"http://127.0.0.1:{port}"
         _wait(running, lambda: httpx.get(f"{url}/health/live").status_code == 200)

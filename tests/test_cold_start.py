@@ -48,7 +48,8 @@ def imported(models: Path) -> set[str]:
         "assert answer['statusCode'] == 200, answer\n"
         "print(json.dumps(sorted(sys.modules)))\n"
     )
-    environment = {"PATH": os.environ["PATH"], "MODEL_DIR": str(models)}
+    environment = {"PATH": os.environ["PATH"], "MODEL_DIR": str(models), "JOBS": "aws", "JOBS_TABLE": "t", "JOBS_BUCKET": "b"}
+    environment |= {"JOBS_QUEUE_URL": "https://queue.test/1/jobs", "WEBHOOKS_QUEUE_URL": "https://queue.test/1/webhooks"}
     ended = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True
     )
@@ -61,7 +62,7 @@ def test_import_budget(imported: set[str]) -> None:
     """The path imports no more modules than it did when it was last measured (and a few): a new one is a decision."""
     ours = {name for name in imported if name.split(".")[0] == "app"}
 
-    assert len(ours) <= 44, sorted(ours)
+    assert len(ours) <= 48, sorted(ours)
     assert len(imported) <= 480, len(imported)
 
 

@@ -48,6 +48,8 @@ def run(arguments: argparse.Namespace) -> NoReturn:  # noqa: ARG001 - the signat
     )
     with _listening(settings.host, settings.port) as listening:
         print("\n".join(_greeting(program, listening.getsockname()[1])), flush=True)
+        if program.parts:
+            program.parts.start_local_worker()
         # What was made so far stays; looking through it again and again took a tenth of the time of small requests.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)

@@ -19,8 +19,10 @@ class Dialect(NamedTuple):
 
 JSON = "application/json"
 # Open Inference's binary bodies, with the length of the JSON before the tensors as a parameter of the media type, as Triton's
-# SageMaker front has it. Over HTTP the header Inference-Header-Content-Length says the same.
+# SageMaker front has it. Over HTTP a header field says the same.
 BINARY = "application/vnd.sagemaker-triton.binary+json"
+SIZE_PARAMETER = "json-header-size"
+SIZE_HEADER = "Inference-Header-Content-Length"
 LINES = "application/jsonl"
 NPY = "application/x-npy"
 NPZ = "application/x-npz"
@@ -48,7 +50,7 @@ _SAGEMAKER_WRITERS = {**_BARE, **_NAMED, **_ARRAYS_AND_LINES}
 DIALECTS: dict[str, Dialect] = {
     "predict": Dialect({JSON: "predict_json", **_READERS}, {JSON: "predict_json", **_WRITERS}),
     "sagemaker": Dialect({JSON: "sagemaker_json", **_READERS}, {JSON: "sagemaker_json", **_SAGEMAKER_WRITERS}),
-    "open_inference": Dialect({JSON: "open_inference", BINARY: "open_inference"}, {JSON: "open_inference"}),
+    "open_inference": Dialect({JSON: "open_inference", BINARY: "open_inference"}, {JSON: "open_inference", BINARY: "open_inference"}),
     "tensorflow_serving": Dialect({JSON: "tensorflow_serving"}, {JSON: "tensorflow_serving"}),
     "openai": Dialect({JSON: "embeddings"}, {JSON: "embeddings"}),
 }

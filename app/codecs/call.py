@@ -23,11 +23,12 @@ class Call(NamedTuple):
 
 
 class ModelTag(NamedTuple):
-    """Which model answered."""
+    """Which model answered, and which request: ``request_id`` stands where a dialect requires an id and the caller gave none."""
 
     name: str
     version: str
     digest: str
+    request_id: str = ""
 
 
 class Encoded(NamedTuple):

@@ -8,18 +8,17 @@ tensors and classification. The length of the JSON comes as the content type's `
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from app.codecs import BINARY, JSON, json_document
+from app.codecs import BINARY, JSON, SIZE_HEADER, SIZE_PARAMETER, json_document
 from app.codecs.binary_tensors import to_bytes
 from app.codecs.call import Call, Encoded, ModelTag
 from app.codecs.classification import classes
 from app.codecs.json_output import dumps, jsonable
-from app.codecs.open_inference_inputs import HEADER, from_document, from_raw_body, object_of, refuse_shared_memory
+from app.codecs.open_inference_inputs import from_document, from_raw_body, object_of, refuse_shared_memory
 from app.codecs.predict_json import nan_policy
 from app.errors import Invalid, Unreadable, UnreadableJson
 from app.identifiers import new_id
 from app.tensors import BY_NAME, Signature, Value
 
-SIZE_PARAMETER = "json-header-size"
 _BYTES = BY_NAME["BYTES"]
 
 
@@ -38,7 +37,7 @@ def decode(body: bytes, parameters: Mapping[str, str], signature: Signature) -> 
             document = json_document.loads(body)
         except UnreadableJson as problem:
             if b'"binary_data_size"' in body:
-                problem.detail += f" Where raw tensors follow the JSON, the header {HEADER} must say how many bytes the JSON has."
+                problem.detail += f" Where raw tensors follow the JSON, the header {SIZE_HEADER} must say how many bytes the JSON has."
             raise
         return _call(document, memoryview(b""), signature)
     size = _header_size(parameters[SIZE_PARAMETER], len(body))
@@ -73,7 +72,12 @@ def encode(call: Call, signature: Signature, tag: ModelTag, outputs: Mapping[str
         listed.append(entry)
     # kserve's client and its own server require an id, also where none was given.
     header = dumps(
-        {"model_name": tag.name, "model_version": tag.version, "id": new_id() if call.id is None else call.id, "outputs": listed}
+        {
+            "model_name": tag.name,
+            "model_version": tag.version,
+            "id": (tag.request_id or new_id()) if call.id is None else call.id,
+            "outputs": listed,
+        }
     )
     if not raw:
         return Encoded(header, JSON)
@@ -82,10 +86,10 @@ def encode(call: Call, signature: Signature, tag: ModelTag, outputs: Mapping[str
 
 def _header_size(text: str, body_size: int) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise Unreadable(f"Unable to parse {HEADER}: got '{text[:40]}', expected the number of bytes of the JSON.")
+        raise Unreadable(f"Unable to parse {SIZE_HEADER}: got '{text[:40]}', expected the number of bytes of the JSON.")
     # a number of more digits than Python's limit is larger than any body too
     if len(text) > 18 or int(text) > body_size:
-        raise Unreadable(f"{HEADER} is {text[:40]}, but the body has {body_size} bytes.")
+        raise Unreadable(f"{SIZE_HEADER} is {text[:40]}, but the body has {body_size} bytes.")
     return int(text)
 
 

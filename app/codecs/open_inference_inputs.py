@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-from app.codecs import binary_tensors, json_tensor
+from app.codecs import SIZE_HEADER, binary_tensors, json_tensor
 from app.codecs.byte_strings import text_of
 from app.errors import Invalid, UnknownInput, Unreadable, WrongDatatype, WrongShape
 from app.tensors import Array, Signature, TensorSpec, Value
@@ -13,7 +13,6 @@ from app.tensors import Array, Signature, TensorSpec, Value
 _MOST_DIMENSIONS = 64
 # A tensor with values is as large as its body; what an empty one claims beside its zero could make a graph allocate anything.
 _MOST_BESIDE_ZERO = 2**24
-HEADER = "Inference-Header-Content-Length"
 
 
 def from_document(listed: Any, raw: memoryview, signature: Signature) -> dict[str, Value]:
@@ -113,7 +112,7 @@ def _raw(item: Mapping[str, Any], spec: TensorSpec, rest: memoryview, pointer: s
     if size > len(rest):
         raise Unreadable(
             f"input '{spec.name}' has a binary_data_size of {size}, but only {len(rest)} bytes are left for it behind the JSON. The header "
-            f"{HEADER} says where the JSON ends and the tensors begin.",
+            f"{SIZE_HEADER} says where the JSON ends and the tensors begin.",
             pointer=f"{pointer}/parameters/binary_data_size",
         )
     return rest[:size]
@@ -147,14 +146,14 @@ def from_raw_body(body: bytes, signature: Signature) -> dict[str, Value]:
     if len(signature.inputs) != 1:
         raise Invalid(
             f"Raw request must only have 1 input to be deduced, but the model has {signature.describe_inputs()}; send a JSON header with "
-            f"a binary_data_size for each, and its length in {HEADER}.",
+            f"a binary_data_size for each, and its length in {SIZE_HEADER}.",
             pointer="",
         )
     (spec,) = signature.inputs
     if spec.shape is None or spec.sequence or sum(type(size) is not int for size in spec.shape) > 1:
         raise Invalid(
             f"The shape of the raw input '{spec.name}' can not be deduced because there are more than one variable-sized dimension: the "
-            f"model expects {spec.describe()}. Send a JSON header with the shape, and its length in {HEADER}.",
+            f"model expects {spec.describe()}. Send a JSON header with the shape, and its length in {SIZE_HEADER}.",
             pointer="",
         )
     smallest = spec.smallest_shape()

@@ -1,12 +1,13 @@
 """Answers a request: route, endpoint, error shape, headers, log line, metrics. Every shell calls this, so they cannot drift."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, overload
 
 from app.errors import BodyTooLarge, BodyTooSlow, DeadlineExceeded, InternalError, ModelNotReady, NotFound, Problem
 from app.http import problems, routes
-from app.http.message import Request, Response
+from app.http.message import REFERENCE, Request, Response
+from app.http.predict import respond
 from app.http.routes import Services
 from app.observability import Observer
 from app.report import Report
@@ -55,7 +56,20 @@ class Application:
             from app.http.compression import inflate
 
             inflate(request, self.services.predictor.max_body_bytes)
-        return routes.endpoint_of(route)(self.services, request, report)
+        endpoint = routes.endpoint_of(route)
+        if not route.dialect:
+            response: Response = endpoint(self.services, request, report)
+            return response
+        report.dialect = route.dialect
+        headers = request.headers
+        if "prefer" in headers or "idempotency-key" in headers or "webhook-url" in headers or _refers(headers):
+            from app.http import deferred
+
+            return deferred.answer(self.services, request, route, report)
+        # Here as well as at the door: some endpoints read the body for the model's name.
+        self.services.predictor.check_size(len(request.body))
+        asked = endpoint(self.services, request)
+        return respond(asked, self.services.predictor.answer(asked, report))
 
     def _respond(self, request: Request, answer: Callable[[Report], Response], *, patient: bool = True) -> Response | None:
         started = time.perf_counter()
@@ -108,6 +122,10 @@ class Application:
         if phases:
             headers["Server-Timing"] = ", ".join([f"{name};dur={value * 1000:.3f}" for name, value in phases.items()])
         report.tell(self._observer, lambda: _fields(request, response), seconds=seconds, code=code, failure=failure, cold=cold)
+
+
+def _refers(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-type", "").lower().startswith(REFERENCE)
 
 
 def _fields(request: Request, response: Response) -> dict[str, Any]:

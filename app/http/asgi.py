@@ -17,6 +17,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 # Under this many bytes, and for a model that lately ran quicker than this, a hop to a thread costs more than it gives.
 _INLINE_BYTES = 16 * 1024
 _INLINE_TYPES = ("application/json", "application/octet-stream")
+_DEFERRING = frozenset(("prefer", "idempotency-key", "webhook-url"))
+_STORED = ("/jobs", "/uploads", "/downloads")
 _INLINE_SECONDS = 0.002
 _PATIENCE_SECONDS = 0.02
 
@@ -69,6 +71,9 @@ class Runner:
         Whether a run is quick can depend on its values, so it is given a few milliseconds and ended after that.
         """
         if len(request.body) > _INLINE_BYTES or self._lately.get(request.path, 1.0) > _INLINE_SECONDS:
+            return None
+        # A store of jobs may make its callers wait.
+        if not request.headers.keys().isdisjoint(_DEFERRING) or request.path.startswith(_STORED):
             return None
         # A small picture or a small compressed body may be a large one inside.
         if "content-encoding" in request.headers or not request.headers.get("content-type", _INLINE_TYPES[0]).startswith(_INLINE_TYPES):
@@ -138,6 +143,7 @@ class AsgiApp:
         if self._base_path:
             scope = {**scope, "path": without_prefix(self._base_path, scope["path"])}
         request = request_of(scope)
+        request.base = self._base_path
         if not (self._fast_lane and self._runner.application.is_fast(request)):
             await self._fastapi()(scope, receive, send)
             return
@@ -167,4 +173,5 @@ def request_of(scope: Scope) -> Request:
         origin: Request = scope["aws.event"]["request"]
         request.deadline, request.check_response = origin.deadline, origin.check_response
         request.gateway_id, request.function_id = origin.gateway_id, origin.function_id
+        request.caller, request.base = origin.caller, origin.base
     return request

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from app.errors import ResultTooLarge, Unreadable
 from app.http.application import Application
+from app.http.callers import caller_of
 from app.http.message import Request, Response, without_prefix
 from app.identifiers import is_plain_id
 
@@ -86,28 +87,32 @@ class LambdaGateway:
     def _read(self, event: dict[str, Any], context: Any, flavour: Flavour, request: Request) -> None:
         request.headers = _headers(event)
         request.method = _method(event, flavour)
-        request.path = self._path(event, flavour)
+        request.path, request.base = self._path(event, flavour)
+        request.caller = caller_of(event, flavour)
         request.query = _query(event, flavour)
         request.body = _body(event)
         remaining = getattr(context, "get_remaining_time_in_millis", None)
         if remaining is not None:
             request.deadline = time.monotonic() + remaining() / 1000 - self._margin_s
 
-    def _path(self, event: dict[str, Any], flavour: Flavour) -> str:
+    def _path(self, event: dict[str, Any], flavour: Flavour) -> tuple[str, str]:
+        """The path, and what stood before it."""
         path = event.get("rawPath") if flavour == "v2" else event.get("path")
         if not isinstance(path, str) or not path.startswith("/") or not _encodable(path):
             raise Unreadable("The request's path is missing, is no text, or does not start with '/'.")
         stage = event["requestContext"].get("stage")
         # HTTP APIs put a named stage before the path; REST APIs do not.
+        whole = path
         if flavour == "v2" and isinstance(stage, str) and stage != "$default":
             path = without_prefix(f"/{stage}", path)
         path = without_prefix(self._base_path, path)
+        base = whole.removesuffix(path) if path != "/" else whole.rstrip("/")
         # Decoded exactly once, as every HTTP server does; no model's name needs it, and nothing is looked up on disk by it.
         if "%" not in path:
-            return path
+            return path, base
         from urllib.parse import unquote
 
-        return unquote(path, errors="replace")
+        return unquote(path, errors="replace"), base
 
     def _render(self, response: Response, event: dict[str, Any], flavour: Flavour) -> dict[str, Any]:
         headers = {"Content-Type": response.content_type, **response.headers}

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from app.identifiers import is_plain_id, new_id
 
+# A body that is not here but uploaded, and named by this.
+REFERENCE = "application/vnd.onnx-lambda.reference+json"
+
 
 @dataclass(slots=True, eq=False, repr=False, match_args=False)
 class Request:
@@ -17,6 +20,10 @@ class Request:
     body: bytes = b""
     deadline: float | None = None
     gateway_id: str = ""
+    # Who asks, as the gateway found out (never from a header); empty for nobody in particular
+    caller: str = ""
+    # What stands before every path outside: a stage, a base path
+    base: str = ""
     # Lambda's own id of the invocation
     function_id: str = ""
     # Whether a response can be carried back; raises ResultTooLarge if not, naming the largest output, which it is given.

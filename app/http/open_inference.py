@@ -5,18 +5,17 @@ from typing import Any
 import orjson
 
 import app
-from app.codecs import BINARY, JSON, json_text, media_types
+from app.codecs import BINARY, JSON, SIZE_HEADER, SIZE_PARAMETER, json_text, media_types
 from app.codecs.json_output import dumps
-from app.codecs.open_inference import SIZE_PARAMETER
-from app.codecs.open_inference_inputs import HEADER
 from app.errors import Invalid, NotOffered
 from app.http import health
 from app.http.message import Request, Response
-from app.http.predict import answer, respond
+from app.http.predict import asked
 from app.http.routes import Services
 from app.inference.loading import Loaded
 from app.inference.repository import Entry
 from app.inference.statistics import Statistics
+from app.prediction import PredictionRequest
 from app.report import Report
 from app.tensors import TensorSpec
 
@@ -47,21 +46,15 @@ def index(services: Services, request: Request, report: Report) -> Response:  # 
     return Response(200, dumps({"models": services.repository.names()}))
 
 
-def infer(services: Services, request: Request, report: Report) -> Response:
-    """Predict.
-
-    :raises Problem: see :meth:`app.prediction.Predictor.answer`.
-    """
-    found = answer(services, request, report, dialect="open_inference", content_type=_content_type(request), any_accept=True)
-    _, _, size = found.content_type.partition(f";{SIZE_PARAMETER}=")
-    # Whoever has the length in the media type has a proxy that drops headers.
-    if not size or request.headers.get("content-type", "").lower().startswith(BINARY):
-        return respond(found)
-    return Response(200, found.body, "application/octet-stream", {HEADER: size})
+def ask(services: Services, request: Request) -> PredictionRequest:  # noqa: ARG001
+    """A named model, or the named version of it."""
+    content_type = _content_type(request)
+    in_media_type = request.headers.get("content-type", "").lower().startswith(BINARY)
+    return asked(request, "open_inference", content_type, accept=BINARY if in_media_type else None)
 
 
 def _content_type(request: Request) -> str:
-    size = request.headers.get(HEADER.lower())
+    size = request.headers.get(SIZE_HEADER.lower())
     if size is not None:
         # A semicolon would end the parameter, and what follows it would count.
         return f"{BINARY};{SIZE_PARAMETER}={size.strip().replace(';', ',')}"

@@ -21,18 +21,18 @@ _ANSWERS = {
     "open_inference:ready": "ServerReady",
     "open_inference:metadata": "ModelMetadata",
     "open_inference:model_ready": "ModelReady",
-    "open_inference:infer": "InferenceResponse",
+    "open_inference:ask": "InferenceResponse",
     "open_inference:repository_index": "RepositoryIndex",
     "tensorflow_serving:index": "ModelList",
-    "embeddings:create": "EmbeddingResponse",
+    "embeddings:ask": "EmbeddingResponse",
 }
 # endpoint → the schema of its body; the dialects' bodies of one model stand on that model's own paths
 _BODIES = {
-    "open_inference:infer": "InferenceRequest",
+    "open_inference:ask": "InferenceRequest",
     "open_inference:repository_index": "RepositoryIndexRequest",
-    "embeddings:create": "EmbeddingRequest",
+    "embeddings:ask": "EmbeddingRequest",
 }
-_DIALECT_OF = {"predict:predict": "predict", "sagemaker:invoke": "sagemaker"}
+_DIALECT_OF = {"predict:ask": "predict", "sagemaker:ask": "sagemaker"}
 _OCTETS = "application/octet-stream"
 
 
@@ -78,7 +78,7 @@ def _answer(endpoint: str) -> dict[str, Any]:
     found = {"application/json": {"schema": ref(_ANSWERS[endpoint]) if endpoint in _ANSWERS else {"type": "object"}}}
     if endpoint == "health:index":
         found["text/html"] = {"schema": {"type": "string"}}
-    if endpoint == "open_inference:infer":
+    if endpoint == "open_inference:ask":
         found[_OCTETS] = {"schema": {"type": "string", "format": "binary"}}
     return {"description": "The answer", "content": found}
 
@@ -88,7 +88,7 @@ def _body(endpoint: str) -> dict[str, Any]:
         readers = DIALECTS[_DIALECT_OF[endpoint]].readers
         return {media_type: {"schema": {} if media_type == "application/json" else {"type": "string"}} for media_type in readers}
     found = {"application/json": {"schema": ref(_BODIES[endpoint]) if endpoint in _BODIES else {"type": "object"}}}
-    if endpoint == "open_inference:infer":
+    if endpoint == "open_inference:ask":
         found[_OCTETS] = {"schema": {"type": "string", "format": "binary"}}
     return found
 

@@ -1,53 +1,57 @@
-"""Predictions over HTTP: what the endpoints of every dialect share, and the project's own."""
+"""Predictions over HTTP: what the routes of every dialect share, and the project's own."""
 
+from app.codecs import BINARY, SIZE_HEADER, SIZE_PARAMETER
 from app.http.message import Request, Response
 from app.http.routes import Services
 from app.prediction import PredictionRequest, PredictionResponse
-from app.report import Report
 
 
-def predict(services: Services, request: Request, report: Report) -> Response:
-    """Answer with the default model, the named one, or the named version of it; ``?outputs=a,b`` chooses outputs.
-
-    :raises Problem: see :meth:`app.prediction.Predictor.answer`.
-    """
-    return respond(answer(services, request, report, dialect="predict", content_type=content_type_of(request)))
-
-
-def answer(
-    services: Services,
-    request: Request,
-    report: Report,
-    *,
-    dialect: str,
-    content_type: str,
-    model: str | None = None,
-    any_accept: bool = False,
-) -> PredictionResponse:
-    """Send a request through the one door.
-
-    :param model: instead of the one in the path.
-    :param any_accept: for dialects whose answer's form does not follow ``Accept``.
-    :raises Problem: see :meth:`app.prediction.Predictor.answer`.
-    """
-    return services.predictor.answer(
-        PredictionRequest(
-            body=request.body,
-            model=model if model is not None else request.parameters.get("name"),
-            version=request.parameters.get("version"),
-            dialect=dialect,
-            content_type=content_type,
-            accept=None if any_accept else request.headers.get("accept"),
-            outputs=_outputs(request.query) if request.query and dialect == "predict" else (),
-            deadline=request.deadline,
-        ),
-        report,
+def ask(services: Services, request: Request) -> PredictionRequest:  # noqa: ARG001 - the signature of every prediction route
+    """The default model, the named one, or the named version of it; ``?outputs=a,b`` chooses outputs."""
+    return asked(
+        request,
+        "predict",
+        content_type_of(request),
+        accept=request.headers.get("accept"),
+        outputs=_outputs(request.query) if request.query else (),
     )
 
 
-def respond(found: PredictionResponse) -> Response:
-    """A prediction as a response."""
-    return Response(200, found.body, found.content_type)
+def asked(
+    request: Request,
+    dialect: str,
+    content_type: str,
+    *,
+    model: str | None = None,
+    version: str | None = None,
+    accept: str | None = None,
+    outputs: tuple[str, ...] = (),
+    echo: tuple[tuple[str, str], ...] = (),
+) -> PredictionRequest:
+    """What a request asks of a model, which is the one in the path unless it is given."""
+    parameters = request.parameters
+    return PredictionRequest(
+        body=request.body,
+        model=parameters.get("name") if model is None else model,
+        version=parameters.get("version") if version is None else version,
+        dialect=dialect,
+        content_type=content_type,
+        accept=accept,
+        outputs=outputs,
+        id=request.id if dialect == "open_inference" else "",
+        echo=echo,
+        deadline=request.deadline,
+    )
+
+
+def respond(asked: PredictionRequest, found: PredictionResponse) -> Response:
+    """A prediction as the response to what was asked: the same one, whenever it was answered."""
+    if asked.dialect == "open_inference" and asked.accept != BINARY:
+        _, _, size = found.content_type.partition(f";{SIZE_PARAMETER}=")
+        # Whoever has the length in the media type has a proxy that drops headers.
+        if size:
+            return Response(200, found.body, "application/octet-stream", {SIZE_HEADER: size})
+    return Response(200, found.body, found.content_type, dict(asked.echo))
 
 
 def content_type_of(request: Request) -> str:

@@ -10,11 +10,11 @@ from app.http.routes import matching
 PROBLEM_JSON = "application/problem+json"
 
 
-def render(problem: Problem, request: Request) -> Response:
-    """The problem as a response; ``application/problem+json`` only for those who ask for it, because clients of model
+def render(problem: Problem, request: Request, *, openai: bool = False) -> Response:
+    """The problem as a response, for OpenAI's clients where the path or the caller of this says so; ``application/problem+json`` only for those who ask for it, because clients of model
     servers show an error only if it is plain ``application/json`` (kserve's REST client compares the whole value).
     """
-    if any(route.errors == "openai" for route in matching(request.path)):
+    if openai or any(route.errors == "openai" for route in matching(request.path)):
         return _openai(problem)
     accept = request.headers.get("accept", "")
     asked = PROBLEM_JSON in accept and accepts(accept, PROBLEM_JSON)

@@ -3,29 +3,36 @@
 import functools
 import importlib
 from collections.abc import Callable
-from typing import Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from app.errors import MethodNotAllowed, NotFound
 from app.http.message import Request, Response
 from app.inference.repository import Repository
-from app.prediction import Predictor
+from app.prediction import PredictionRequest, Predictor
 from app.report import Report
+
+if TYPE_CHECKING:
+    from app.jobs.service import Jobs
 
 
 class Services(NamedTuple):
-    """What endpoints may use."""
+    """What endpoints may use. ``jobs``, called with a request's deadline, gives its caller's; None where predictions are not answered later."""
 
     predictor: Predictor
     repository: Repository
+    jobs: "Callable[[float | None], Jobs] | None" = None
 
 
 Endpoint = Callable[[Services, Request, Report], Response]
+# The endpoint of a prediction route: what it asks of the model; the answer is made from that, now or later.
+Asking = Callable[[Services, Request], PredictionRequest]
 
 
 class Route(NamedTuple):
     """One row. ``fast`` routes are answered without importing FastAPI.
 
-    ``endpoint`` is ``file:function`` in this folder, imported at its first request; empty for pages that the FastAPI shell makes.
+    ``endpoint`` is ``file:function`` in this folder, imported at its first request: an :data:`Endpoint`, or an :data:`Asking` where the
+    route has a ``dialect``; empty for pages that the FastAPI shell makes.
     """
 
     method: str
@@ -33,22 +40,24 @@ class Route(NamedTuple):
     endpoint: str
     summary: str
     fast: bool = True
+    # of prediction routes: the wire format, as codecs.DIALECTS names it
+    dialect: str = ""
     # openai: errors as that service's clients read them
     errors: Literal["problem", "openai"] = "problem"
 
 
-def _of_version(method: str, path: str, endpoint: str, summary: str) -> tuple[Route, Route]:
-    """A route of a model's newest version, and of the version that is named."""
+def _of_version(method: str, path: str, endpoint: str, summary: str, dialect: str = "", *, labels: bool = False) -> tuple[Route, ...]:
+    """A route of a model's newest version, of the version that is named, and of the one with a label."""
     stem, tail = path.split("{name}")
-    return (
-        Route(method, path, endpoint, summary),
-        Route(method, f"{stem}{{name}}/versions/{{version}}{tail}", endpoint, f"{summary}, one version"),
-    )
+    newest = Route(method, path, endpoint, summary, dialect=dialect)
+    named = newest._replace(path=f"{stem}{{name}}/versions/{{version}}{tail}", summary=f"{summary}, one version")
+    labelled = newest._replace(path=f"{stem}{{name}}/labels/{{label}}{tail}", summary=f"{summary}, the version with a label")
+    return (newest, named, labelled) if labels else (newest, named)
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", "/predict", "predict:predict", "Predict with the default model"),
-    *_of_version("POST", "/models/{name}/predict", "predict:predict", "Predict with a model"),
+    Route("POST", "/predict", "predict:ask", "Predict with the default model", dialect="predict"),
+    *_of_version("POST", "/models/{name}/predict", "predict:ask", "Predict with a model", "predict"),
     Route("GET", "/models", "models:index", "List the models"),
     *_of_version("GET", "/models/{name}", "models:show", "Describe a model"),
     Route("GET", "/health/live", "health:live", "Whether the process answers"),
@@ -68,27 +77,37 @@ ROUTES: tuple[Route, ...] = (
     *_of_version("GET", "/v2/models/{name}/ready", "open_inference:model_ready", "Whether a model can answer"),
     *_of_version("GET", "/v2/models/{name}/config", "open_inference:config", "A model's configuration"),
     *_of_version("GET", "/v2/models/{name}/stats", "open_inference:statistics", "A model's statistics"),
-    *_of_version("POST", "/v2/models/{name}/infer", "open_inference:infer", "Predict (Open Inference)"),
+    *_of_version("POST", "/v2/models/{name}/infer", "open_inference:ask", "Predict (Open Inference)", "open_inference"),
     # TensorFlow Serving, KServe v1, and OpenAI's list of models, which has the same path
     Route("GET", "/v1/models", "tensorflow_serving:index", "The models (KServe v1 and OpenAI)", errors="openai"),
-    *_of_version("GET", "/v1/models/{name}", "tensorflow_serving:status", "A model's state (TensorFlow Serving, KServe v1, OpenAI)"),
-    *_of_version("GET", "/v1/models/{name}/metadata", "tensorflow_serving:metadata", "A model's signature (TensorFlow Serving)"),
-    *_of_version("POST", "/v1/models/{name}:predict", "tensorflow_serving:predict", "Predict (TensorFlow Serving, KServe v1)"),
-    Route("GET", "/v1/models/{name}/labels/{label}", "tensorflow_serving:status", "A model's state, the version with a label"),
-    Route(
-        "GET", "/v1/models/{name}/labels/{label}/metadata", "tensorflow_serving:metadata", "A model's signature, the version with a label"
+    *_of_version(
+        "GET", "/v1/models/{name}", "tensorflow_serving:status", "A model's state (TensorFlow Serving, KServe v1, OpenAI)", labels=True
     ),
-    Route(
+    *_of_version(
+        "GET", "/v1/models/{name}/metadata", "tensorflow_serving:metadata", "A model's signature (TensorFlow Serving)", labels=True
+    ),
+    *_of_version(
         "POST",
-        "/v1/models/{name}/labels/{label}:predict",
-        "tensorflow_serving:predict",
-        "Predict (TensorFlow Serving), the version with a label",
+        "/v1/models/{name}:predict",
+        "tensorflow_serving:ask",
+        "Predict (TensorFlow Serving, KServe v1)",
+        "tensorflow_serving",
+        labels=True,
     ),
-    Route("POST", "/v1/embeddings", "embeddings:create", "Embeddings of texts (OpenAI)", errors="openai"),
+    Route("POST", "/v1/embeddings", "embeddings:ask", "Embeddings of texts (OpenAI)", dialect="openai", errors="openai"),
     # SageMaker's container contract
     Route("GET", "/ping", "sagemaker:ping", "Whether the container is healthy (SageMaker)"),
     Route("GET", "/execution-parameters", "sagemaker:execution_parameters", "How a batch transform should call (SageMaker)"),
-    Route("POST", "/invocations", "sagemaker:invoke", "Predict (SageMaker)"),
+    Route("POST", "/invocations", "sagemaker:ask", "Predict (SageMaker)", dialect="sagemaker"),
+    # Predictions that are answered later
+    Route("GET", "/jobs", "jobs:index", "The caller's own jobs, newest first"),
+    Route("GET", "/jobs/{id}", "jobs:show", "A job's state"),
+    Route("DELETE", "/jobs/{id}", "jobs:cancel", "Cancel a job"),
+    Route("GET", "/jobs/{id}/result", "jobs:result", "A job's answer, as the synchronous call would have given it"),
+    Route("GET", "/jobs/{id}/deliveries", "jobs:deliveries", "The attempts to send a job's webhook"),
+    Route("POST", "/uploads", "uploads:create", "An address to upload a large request body to"),
+    Route("PUT", "/uploads/{id}", "uploads:receive", "Upload a large request body (serve; on AWS it goes to S3)"),
+    Route("GET", "/downloads/{id}", "uploads:send", "Download a large result (serve; on AWS it comes from S3)"),
     Route("GET", "/openapi.json", "", "The description of this interface", fast=False),
     Route("GET", "/docs", "", "The description as a page", fast=False),
     Route("GET", "/docs/{asset}", "", "The page's scripts and styles", fast=False),
@@ -131,10 +150,10 @@ def are_fast(path: str) -> bool:
 
 
 @functools.cache
-def endpoint_of(route: Route) -> Endpoint:
-    """The function that answers a route; its file is imported at the first request for it."""
+def endpoint_of(route: Route) -> Any:
+    """The function of a route, an :data:`Endpoint` or an :data:`Asking`; its file is imported at the first request for it."""
     file, _, name = route.endpoint.partition(":")
-    return cast(Endpoint, getattr(importlib.import_module(f"app.http.{file}"), name))
+    return getattr(importlib.import_module(f"app.http.{file}"), name)
 
 
 def find(request: Request) -> Route:
@@ -155,7 +174,7 @@ def find(request: Request) -> Route:
     for route in found:
         if route.method == method:
             if "{" in route.path:
-                request.parameters = _parameters(route.path, request.path)
+                request.parameters = dict(_parameters(route.path, request.path))
             return route
     allowed = [route.method for route in found]
     allowed += ["HEAD"] * ("GET" in allowed)
@@ -166,10 +185,6 @@ def find(request: Request) -> Route:
 
 
 @functools.lru_cache(maxsize=512)
-def _pairs(pattern: str, path: str) -> tuple[tuple[str, str], ...]:
+def _parameters(pattern: str, path: str) -> tuple[tuple[str, str], ...]:
     parts = zip(pattern.split("/"), path.split("/"), strict=True)
     return tuple((want[1 : want.index("}")], got[: len(got) - len(want) + want.index("}") + 1]) for want, got in parts if want[:1] == "{")
-
-
-def _parameters(pattern: str, path: str) -> dict[str, str]:
-    return dict(_pairs(pattern, path))

@@ -8,10 +8,10 @@ from app.codecs import BINARY, media_types
 from app.codecs.json_output import dumps
 from app.errors import ModelNotReady, UnknownModel, Unreadable
 from app.http.message import Request, Response
-from app.http.predict import answer, content_type_of, respond
+from app.http.predict import asked, content_type_of
 from app.http.routes import Services
 from app.inference.repository import RETRY_S, threads_for
-from app.prediction import PredictionResponse
+from app.prediction import PredictionRequest
 from app.report import Report
 
 # What a caller may send along and reads again in the answer, and its most characters:
@@ -47,16 +47,22 @@ def execution_parameters(services: Services, request: Request, report: Report) -
     return Response(200, dumps({"MaxConcurrentTransforms": concurrent, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": payload}))
 
 
-def invoke(services: Services, request: Request, report: Report) -> Response:
-    """Predict with the default model, or the one that ``X-Amzn-SageMaker-Target-Model`` names.
+def ask(services: Services, request: Request) -> PredictionRequest:  # noqa: ARG001
+    """The default model, or the one that ``X-Amzn-SageMaker-Target-Model`` names.
 
     :raises Unreadable: for an attribute that SageMaker itself would not pass on.
-    :raises Problem: see :meth:`app.prediction.Predictor.answer`.
     """
     for name, longest in _ECHOED.items():
         if not _is_echoed(request.headers.get(name.lower(), ""), longest):
             raise Unreadable(f"{name} takes at most {longest} visible characters of US-ASCII.")
-    return respond(_answer(services, request, report))
+    # Multi-model endpoints name the archive that the model came in.
+    target = request.headers.get("x-amzn-sagemaker-target-model", "").removesuffix(".tar.gz") or None
+    content_type = content_type_of(request)
+    echo = tuple(echoed(request).items())
+    if media_types.parse(content_type)[0] == BINARY:
+        # In binary the request says itself which of its outputs come back in binary.
+        return asked(request, "open_inference", content_type, model=target, accept=BINARY, echo=echo)
+    return asked(request, "sagemaker", content_type, model=target, accept=request.headers.get("accept"), echo=echo)
 
 
 def echoed(request: Request) -> dict[str, str]:
@@ -70,20 +76,3 @@ def echoed(request: Request) -> dict[str, str]:
 
 def _is_echoed(value: str, longest: int) -> bool:
     return len(value) <= longest and value.isascii() and value.isprintable()
-
-
-def _answer(services: Services, request: Request, report: Report) -> PredictionResponse:
-    # Multi-model endpoints name the archive that the model came in.
-    target = request.headers.get("x-amzn-sagemaker-target-model", "").removesuffix(".tar.gz") or None
-    content_type = content_type_of(request)
-    binary = media_types.parse(content_type)[0] == BINARY
-    return answer(
-        services,
-        request,
-        report,
-        dialect="open_inference" if binary else "sagemaker",
-        content_type=content_type,
-        model=target,
-        # In binary the request says itself which of its outputs come back in binary.
-        any_accept=binary,
-    )

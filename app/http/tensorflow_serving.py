@@ -10,10 +10,11 @@ from app.codecs.json_output import dumps
 from app.codecs.tensorflow_serving import DEFAULT_SIGNATURE
 from app.errors import ModelNotReady, UnknownModel, UnknownVersion
 from app.http.message import Request, Response
-from app.http.predict import answer, content_type_of, respond
+from app.http.predict import asked, content_type_of
 from app.http.routes import Services
 from app.inference.manifest import Manifest
 from app.inference.repository import Entry
+from app.prediction import PredictionRequest
 from app.report import Report
 from app.tensors import TensorSpec
 
@@ -76,19 +77,16 @@ def metadata(services: Services, request: Request, report: Report) -> Response: 
     return Response(200, dumps(body))
 
 
-def predict(services: Services, request: Request, report: Report) -> Response:
-    """Predict.
+def ask(services: Services, request: Request) -> PredictionRequest:
+    """A named model, the named version of it, or the one with a label.
 
     :raises UnknownModel: or :class:`UnknownVersion`, in TensorFlow Serving's words.
-    :raises Problem: see :meth:`app.prediction.Predictor.answer`.
     """
-    request.parameters = {**request.parameters}
-    if (version := _version(services, request)) is not None:
-        request.parameters["version"] = version
+    version = _version(services, request)
     content_type = content_type_of(request)
     if media_types.parse(content_type)[0] in _AS_JSON:
         content_type = JSON
-    return respond(answer(services, request, report, dialect="tensorflow_serving", content_type=content_type, any_accept=True))
+    return asked(request, "tensorflow_serving", content_type, version=version)
 
 
 def _version(

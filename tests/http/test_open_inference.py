@@ -304,11 +304,11 @@ def test_infer_equals_predict(http: httpx.Client) -> None:
 
 
 def test_an_id_is_always_answered(http: httpx.Client) -> None:
-    """Without an id in the request each answer has one of its own."""
-    ids = {infer(http, "iris", SETOSA).json()["id"] for _ in range(3)}
+    """Without an id in the request the answer has that of the HTTP request, which its header field tells as well."""
+    answers = [infer(http, "iris", SETOSA, **({"X-Request-Id": f"mine-{i}"} if i else {})) for i in range(3)]
 
-    assert 3 == len(ids)
-    assert all(len(text) == 36 for text in ids)
+    assert [answer.headers["X-Request-Id"] for answer in answers] == [answer.json()["id"] for answer in answers]
+    assert ["mine-1", "mine-2"] == [answer.json()["id"] for answer in answers[1:]]
 
 
 def test_chosen_outputs(http: httpx.Client) -> None:

@@ -16,7 +16,7 @@ from tests.shells import Context, copy_models
 def invoke(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The function with the project's own models, by the fast lane and through Mangum and FastAPI."""
     folder = copy_models(tmp_path_factory.mktemp("events") / "models")
-    program = wire({"MODEL_DIR": str(folder), "HTTP_FAST_LANE": request.param})
+    program = wire({"MODEL_DIR": str(folder), "HTTP_FAST_LANE": request.param, "JOBS": "off"})
     return event_handler(program, ThroughMangum(program))
 
 

@@ -1,0 +1,175 @@
+"""Jobs over HTTP: look, list, read the result, cancel. A job of somebody else is answered as one that does not exist."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from app.codecs.json_output import dumps
+from app.errors import Invalid, NotOffered, Problem, ResultTooLarge
+from app.http import problems
+from app.http.message import Request, Response
+from app.http.predict import respond
+from app.http.routes import Services
+from app.jobs.delivery import Delivery
+from app.jobs.errors import JobCancelled, JobExpired, JobUnfinished
+from app.jobs.job import Job
+from app.jobs.notices import delivery_id, links_of, time_text
+from app.jobs.service import Jobs, stored_request
+from app.prediction import PredictionResponse
+from app.report import Report
+
+RETRY_AFTER_S = "1"
+_LINK_S = 300
+_PAGE, _LARGEST_PAGE = 20, 100
+
+
+def index(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001 - the signature of every endpoint
+    """The caller's own jobs, newest first: ``?limit=20&after=…``, the mark that the page before answered as ``next``.
+
+    :raises Invalid: for a limit that is none.
+    :raises NotOffered: to callers that nobody can tell from others.
+    """
+    query = {name: values[-1] for name, values in parse_qs(request.query).items()}
+    limit = query.get("limit", str(_PAGE))
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 4 and 0 < int(limit) <= _LARGEST_PAGE):
+        raise Invalid(f"limit takes a whole number from 1 to {_LARGEST_PAGE}.")
+    found, mark = _jobs(services, request).page(request.caller, int(limit), query.get("after", ""))
+    body: dict[str, Any] = {"jobs": [job_object(job, request) for job in found], "next": mark or None}
+    return Response(200, dumps(body), headers={"Cache-Control": "no-store"})
+
+
+def show(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
+    """A job's state.
+
+    :raises UnknownJob: see :meth:`app.jobs.service.Jobs.show`.
+    """
+    return describe(_jobs(services, request).show(request.caller, request.parameters["id"]), request)
+
+
+def result(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
+    """A job's answer: the bytes, content type and header fields of the synchronous call, be it a prediction or an error.
+
+    :raises UnknownJob: see :meth:`app.jobs.service.Jobs.show`.
+    :raises JobUnfinished: where there is none yet; :class:`JobCancelled` or :class:`JobExpired` where there never will be.
+    """
+    jobs = _jobs(services, request)
+    return result_of(jobs, jobs.show(request.caller, request.parameters["id"]), request)
+
+
+def cancel(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
+    """Cancel a job.
+
+    :raises UnknownJob: see :meth:`app.jobs.service.Jobs.show`.
+    :raises JobFinished: where it has ended.
+    """
+    return describe(_jobs(services, request).cancel(request.caller, request.parameters["id"]), request)
+
+
+def deliveries(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
+    """The attempts to send the job's webhook.
+
+    :raises UnknownJob: see :meth:`app.jobs.service.Jobs.show`.
+    """
+    jobs = _jobs(services, request)
+    job = jobs.show(request.caller, request.parameters["id"])
+    kept = jobs.stores.backend.read(Delivery, delivery_id(job.id))
+    found = [] if kept is None else [_delivery_object(kept)]
+    return Response(200, dumps({"deliveries": found}), headers={"Cache-Control": "no-store"})
+
+
+def describe(job: Job, request: Request, *, status: int = 200) -> Response:
+    """A job as a response."""
+    headers = {"Cache-Control": "no-store"} | ({} if job.is_finished else {"Retry-After": RETRY_AFTER_S})
+    return Response(status, dumps(job_object(job, request)), headers=headers)
+
+
+def job_object(job: Job, request: Request) -> dict[str, Any]:
+    """What a caller is told of a job."""
+    rows = job.request.get("rows", 0)
+    found: dict[str, Any] = {
+        "id": job.id,
+        "status": job.status,
+        "model": job.model,
+        "version": job.version,
+        "created": time_text(job.created),
+        "expires": time_text(job.expires),
+        "finished": time_text(job.finished) if job.is_finished else None,
+        "attempts": job.attempt,
+        # A run is one step for all of its rows.
+        "progress": {"rows": rows, "done": rows if job.status == "succeeded" else 0},
+        "links": links_of(job, request.base),
+    }
+    if job.error is not None:
+        found["error"] = job.error
+    if job.webhook is not None:
+        found["webhook"] = {"url": job.webhook.url, "label": job.webhook.label}
+    return found
+
+
+def path_of(job: Job, request: Request) -> str:
+    """Where a job is found."""
+    return links_of(job, request.base)["self"]
+
+
+def result_of(jobs: Jobs, job: Job, request: Request) -> Response:
+    """The end of a job as the synchronous call would have answered it.
+
+    :raises Problem: see :func:`result`.
+    """
+    if job.status == "cancelled":
+        raise JobCancelled("The job was cancelled, so that it has no result.")
+    if job.status == "expired":
+        raise JobExpired("Nobody answered the job in time, so that it has no result.")
+    if job.status == "failed":
+        return problems.render(KeptProblem(job.error or {}), request, openai=job.request.get("dialect") == "openai")
+    if job.result is None:
+        raise JobUnfinished(f"The job is {job.status}; its result comes later.", headers={"Retry-After": RETRY_AFTER_S})
+    too_large = Response(303, headers={"Cache-Control": "no-store"})
+    if job.result.size > jobs.max_response_bytes:
+        return _elsewhere(jobs, job, too_large)
+    answer = PredictionResponse(jobs.result(job), job.result.content_type)
+    response = respond(stored_request(job, b"", None), answer)
+    response.headers |= {"X-Model-Name": job.model, "X-Model-Version": job.version, "X-Model-Digest": job.digest}
+    try:
+        if request.check_response is not None:
+            request.check_response(response, "result")
+    except ResultTooLarge:
+        return _elsewhere(jobs, job, too_large)
+    return response
+
+
+def _elsewhere(jobs: Jobs, job: Job, response: Response) -> Response:
+    assert job.result is not None
+    response.headers["Location"] = jobs.stores.storage.link(job.result.key, seconds=_LINK_S, content_type=job.result.content_type)
+    return response
+
+
+class KeptProblem(Problem):
+    """The failure of a job, as it was when it happened."""
+
+    def __init__(self, kept: dict[str, Any]) -> None:
+        super().__init__(str(kept.get("detail", "")), pointer=kept.get("pointer"))
+        # of this one failure, where every other error has them of its class
+        self.status = int(kept.get("status", 500))  # type: ignore[misc]
+        self.code = str(kept.get("code", "problem"))  # type: ignore[misc]
+        self.title = str(kept.get("title", ""))  # type: ignore[misc]
+
+
+def _jobs(services: Services, request: Request) -> Jobs:
+    if services.jobs is None:
+        raise NotOffered("Predictions are not answered later here: JOBS is off.")
+    return services.jobs(request.deadline)
+
+
+def _delivery_object(kept: Delivery) -> dict[str, Any]:
+    attempts = [
+        {"at": time_text(attempt.at), "outcome": attempt.outcome, "duration_ms": round(attempt.duration_s * 1000)}
+        for attempt in kept.attempts
+    ]
+    return {
+        "webhook_id": kept.id,
+        "url": kept.url,
+        "label": kept.label,
+        "status": kept.status,
+        "attempts": attempts,
+        "next": None if kept.is_done else time_text(kept.next_at),
+    }

@@ -1,0 +1,203 @@
+"""The part of the composition root that nobody pays for who asks for no job: made at the first job, each part once."""
+
+import threading
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.errors import SettingError
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.inference.repository import Repository
+    from app.jobs.delivery import Delivery
+    from app.jobs.local_worker import LocalWorker
+    from app.jobs.sender import Sender, Sent
+    from app.jobs.service import Jobs, Stores
+    from app.jobs.sweeper import Sweeper
+    from app.jobs.webhook_signature import Secrets
+    from app.jobs.worker import Worker
+    from app.observability import Observer
+    from app.prediction import Predictor
+
+# What a worker keeps of its time to write down what it did.
+_TO_WRITE_S = 5.0
+_SWEEP_EVERY_S = 60.0
+_SWEEP_S = 45.0
+
+
+class JobParts:
+    """Everything that works with jobs, each part made when it is first asked for."""
+
+    def __init__(self, settings: Settings, repository: "Repository", observer: "Observer") -> None:
+        self._settings = settings
+        self._repository = repository
+        self._observer = observer
+        self._lock = threading.RLock()
+
+    def jobs(self, deadline: float | None) -> "Jobs":
+        """What callers do with jobs.
+
+        :param deadline: ``time.monotonic()`` seconds until which the store may take.
+        """
+        with self._lock:
+            found = self._jobs
+            if self._settings.jobs == "sqlite":
+                self.local_worker.start()
+        self.set_deadline(deadline)
+        return found
+
+    def set_deadline(self, deadline: float | None) -> None:
+        """Until when the calls of this thread to AWS may go on."""
+        if self._settings.jobs == "aws":
+            from app.storage.aws_clients import until
+
+            until(deadline)
+
+    def answer_jobs(self, ids: Sequence[str], deadline: float) -> list[str]:
+        """See :meth:`app.jobs.worker.Worker.work`."""
+        return self._worker.work(ids, deadline)
+
+    def send_webhooks(self, ids: Sequence[str], deadline: float) -> list[str]:
+        """See :meth:`app.jobs.sender.Sender.work`."""
+        return self._sender.work(ids, deadline)
+
+    def sweep(self, deadline: float) -> dict[str, int]:
+        """See :meth:`app.jobs.sweeper.Sweeper.sweep`."""
+        self.set_deadline(deadline)
+        return self._sweeper.sweep(deadline)._asdict()
+
+    def start_local_worker(self) -> None:
+        """Work off what an earlier process left, if there was one."""
+        if self._settings.jobs == "sqlite" and Path(self._settings.jobs_dir).is_dir():
+            self.jobs(None)
+
+    @cached_property
+    def stores(self) -> "Stores":
+        """Where jobs are kept."""
+        from app.jobs.job import Policy
+        from app.jobs.service import Stores
+
+        settings = self._settings
+        policy = Policy(
+            max_attempts=settings.job_max_attempts,
+            max_age_s=settings.job_max_age_s,
+            retention_s=settings.job_retention_s,
+            public_url=settings.public_url.rstrip("/"),
+        )
+        if settings.jobs == "aws":
+            from app.jobs.aws_backend import AwsBackend, Urls
+            from app.storage.s3 import S3Storage
+
+            backend = AwsBackend(
+                settings.jobs_table,
+                jobs=Urls(settings.jobs_queue_url, settings.jobs_dead_queue_url),
+                webhooks=Urls(settings.webhooks_queue_url),
+            )
+            return Stores(backend, S3Storage(settings.jobs_bucket), policy, note=self._note)
+        from app.jobs.sqlite_backend import SqliteBackend
+        from app.storage.files import FileStorage
+
+        folder = Path(settings.jobs_dir)
+        storage = FileStorage(folder / "storage")
+        return Stores(SqliteBackend(folder / "jobs.db", max_receives=policy.max_attempts), storage, policy, note=self._note)
+
+    @cached_property
+    def _worker(self) -> "Worker":
+        from app.jobs.worker import Worker
+
+        return Worker(self.stores, self._predictor, packed=self._settings.job_packing)
+
+    @cached_property
+    def _sender(self) -> "Sender":
+        from app.jobs.sender import Sender
+
+        return Sender(self.stores, self._transmit)
+
+    @cached_property
+    def _sweeper(self) -> "Sweeper":
+        from app.jobs.sweeper import Sweeper
+
+        return Sweeper(self.stores)
+
+    @cached_property
+    def local_worker(self) -> "LocalWorker":
+        """The threads of ``serve``."""
+        from app.jobs.local_worker import LocalWorker
+        from app.jobs.sqlite_backend import SqliteBackend
+
+        run_s = float(self._settings.request_timeout_s)
+        backend = self.stores.backend
+        assert isinstance(backend, SqliteBackend)
+        return LocalWorker(
+            backend,
+            {
+                "jobs": lambda ids: self.answer_jobs(ids, time.monotonic() + run_s),
+                "webhooks": lambda ids: self.send_webhooks(ids, time.monotonic() + run_s),
+            },
+            sweep=lambda: self.sweep(time.monotonic() + _SWEEP_S),
+            sweep_every_s=_SWEEP_EVERY_S,
+            # The lease of a job is its time to run and a little; its message comes again after that.
+            visibility_s=run_s + 60.0,
+            on_failure=lambda error: self._note("a local worker failed", error),
+        )
+
+    @cached_property
+    def _jobs(self) -> "Jobs":
+        from app.jobs.service import Jobs
+
+        settings = self._settings
+        return Jobs(
+            self.stores,
+            self._predictor,
+            list_anonymous=not settings.on_lambda,
+            check_webhook=self._check_webhook,
+            max_upload_bytes=settings.max_upload_bytes,
+            max_response_bytes=settings.max_result_bytes,
+        )
+
+    @cached_property
+    def _predictor(self) -> "Predictor":
+        from app.prediction import Predictor
+
+        most = self._settings.max_upload_bytes
+        return Predictor(self._repository, max_body_bytes=most, max_result_bytes=most)
+
+    @cached_property
+    def _secrets(self) -> "Secrets":
+        from app.jobs.webhook_signature import parse_secrets
+
+        if self._settings.webhook_secrets:
+            return parse_secrets(self._settings.webhook_secrets)
+        if not self._settings.webhook_secrets_arn:
+            raise SettingError("webhooks are signed, which needs WEBHOOK_SECRETS or WEBHOOK_SECRETS_ARN.")
+        from app.storage.aws_clients import secret
+
+        return parse_secrets(secret(self._settings.webhook_secrets_arn), "WEBHOOK_SECRETS_ARN")
+
+    def _check_webhook(self, url: str) -> None:
+        from app.jobs.errors import WebhookRefused
+        from app.jobs.webhook_address import AddressPolicy, check_resolves, check_url
+
+        if not (self._settings.webhook_secrets or self._settings.webhook_secrets_arn):
+            raise WebhookRefused("Webhook-Url cannot be used: this server has no key to sign webhooks with (WEBHOOK_SECRETS).")
+        check_resolves(check_url(url, allow=AddressPolicy(allow_private=self._settings.webhook_allow_private)))
+
+    def _transmit(self, delivery: "Delivery") -> "Sent":
+        from app.jobs.errors import WebhookRefused
+        from app.jobs.sender import Sent
+        from app.jobs.webhook_address import AddressPolicy, check_url
+        from app.jobs.webhook_request import send
+
+        try:
+            target = check_url(delivery.url, allow=AddressPolicy(allow_private=self._settings.webhook_allow_private))
+        except WebhookRefused:
+            # It was taken under other rules.
+            return Sent("stop", "address-refused", None, 0.0)
+        outcome = send(target, delivery.body.encode(), webhook_id=delivery.id, secrets=self._secrets)
+        return Sent(outcome.disposition, outcome.label, outcome.retry_after_s, outcome.duration_s)
+
+    def _note(self, message: str, error: Exception) -> None:
+        self._observer.note(message, reason=str(getattr(error, "detail", type(error).__name__)))

@@ -1,0 +1,215 @@
+"""What callers do with jobs: submit, look, wait, cancel, list, read the result. Every change is durable before it is told."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from app.codecs.call import ModelTag
+from app.errors import NotOffered, Problem, StoreUnavailable
+from app.jobs import job as jobs
+from app.jobs.backend import Backend, Change, mark_of
+from app.jobs.errors import JobFinished, UnknownJob
+from app.jobs.job import Job, Payload, Policy, Webhook
+from app.jobs.notices import ending
+from app.jobs.reservation import Reservation
+from app.prediction import PredictionRequest, Predictor
+from app.report import Report
+from app.storage import Storage
+
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.02, 0.5
+# Another's write came in between; each round one of them wins, so that a few are enough.
+_MOST_ROUNDS = 20
+
+
+class Stores(NamedTuple):
+    """What everybody who works with jobs works with. ``clock`` gives seconds since the epoch."""
+
+    backend: Backend
+    storage: Storage
+    policy: Policy
+    clock: Callable[[], float] = time.time
+    # told of what goes wrong beside the point, such as a message that is left to the sweeper
+    note: Callable[[str, Exception], None] = lambda message, error: None  # noqa: ARG005
+
+
+class Jobs:
+    """The jobs of all callers. ``owner`` is who asks; nobody hears of another's."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        predictor: Predictor,
+        *,
+        list_anonymous: bool,
+        check_webhook: Callable[[str], None],
+        max_upload_bytes: int,
+        max_response_bytes: int,
+    ) -> None:
+        """:param predictor: with the limits of jobs.
+        :param max_response_bytes: results larger than this are answered as a link.
+        :param list_anonymous: whether callers without an identity may list the jobs of all such: on one's own machine they may.
+        :param check_webhook: raises :class:`app.jobs.errors.WebhookRefused` for an address that is never sent to.
+        """
+        self.stores = stores
+        self.predictor = predictor
+        self.max_upload_bytes = max_upload_bytes
+        self.max_response_bytes = max_response_bytes
+        self._list_anonymous = list_anonymous
+        self._check_webhook = check_webhook
+
+    def submit(
+        self,
+        asked: PredictionRequest,
+        report: Report,
+        *,
+        owner: str,
+        webhook: Webhook | None = None,
+        source: str = "",
+        reserve: Callable[[str], Change] | None = None,
+    ) -> Job | None:
+        """Check a request, keep it, and tell a worker.
+
+        :param source: the key of the body in the storage, where it is there already.
+        :param reserve: makes the idempotency key's record for a job's id.
+        :returns: the job; None where the key was taken meanwhile.
+        :raises Problem: for a request that the model would refuse now, and for a webhook's address that is never sent to.
+        :raises StoreUnavailable: where it is not known to be kept.
+        """
+        if webhook is not None:
+            self._check_webhook(webhook.url)
+        tag = self.predictor.check(asked, report)
+        job_id = jobs.new_id()
+        payload = self._keep_payload(job_id, asked, source)
+        kept = _without_body(asked._replace(model=tag.name, version=tag.version)) | {"rows": report.rows}
+        job = self._queued(job_id, tag, payload)._replace(owner=owner, request=kept, webhook=webhook)
+        changes = [Change(None, job), *([reserve(job_id)] if reserve else [])]
+        if not self.stores.backend.write(changes):
+            self.stores.storage.delete(payload.key)
+            return None
+        send_soon(self.stores, "jobs", job_id)
+        return job
+
+    def show(self, owner: str, job_id: str) -> Job:
+        """A caller's job as it is now.
+
+        :raises UnknownJob: where there is none, where it is another's, and where its time is over, in the same words.
+        """
+        job = self.stores.backend.read(Job, job_id) if _is_id(job_id) else None
+        now = self.stores.clock()
+        if job is None or job.owner != owner or jobs.is_gone(job, now):
+            raise UnknownJob("There is no job of this id.")
+        # DynamoDB's clean-up and the sweeper may lag; what is too old is told as such.
+        expired = jobs.expire(job, now, self.stores.policy)
+        return job if expired is None else expired
+
+    def wait(self, owner: str, job_id: str, seconds: float) -> Job:
+        """The job once it has ended, or after some seconds.
+
+        :raises UnknownJob: see :meth:`show`.
+        """
+        until, pause = time.monotonic() + seconds, _FIRST_LOOK_S
+        while True:
+            job = self.show(owner, job_id)
+            left = until - time.monotonic()
+            if job.is_finished or left <= 0:
+                return job
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_LOOK_S)
+
+    def cancel(self, owner: str, job_id: str) -> Job:
+        """The job, cancelled.
+
+        :raises UnknownJob: see :meth:`show`.
+        :raises JobFinished: where it ended before.
+        """
+        for _ in range(_MOST_ROUNDS):
+            job = self.show(owner, job_id)
+            now = self.stores.clock()
+            cancelled = jobs.cancel(job, now, self.stores.policy)
+            if cancelled is None:
+                raise JobFinished(f"The job has {job.status} already, so there is nothing left to cancel.")
+            changes = ending(job, cancelled, self.stores.policy)
+            if self.stores.backend.write(changes):
+                told(self.stores, changes)
+                return cancelled
+        raise StoreUnavailable("The job changes faster than it can be cancelled; ask again.")
+
+    def page(self, owner: str, limit: int, before: str) -> tuple[list[Job], str]:
+        """A caller's jobs, newest first, and the mark of the last where there are more.
+
+        :raises NotOffered: to callers that nobody can tell from others.
+        """
+        if not owner and not self._list_anonymous:
+            raise NotOffered("Callers without an identity share one, so that their jobs are not listed; each is found by its id.")
+        found = self.stores.backend.owned(owner, limit + 1, before)
+        now = self.stores.clock()
+        shown = [job for job in found[:limit] if not jobs.is_gone(job, now)]
+        return shown, mark_of(found[limit - 1]) if len(found) > limit else ""
+
+    def result(self, job: Job) -> bytes:
+        """The bytes of a job that succeeded.
+
+        :raises StoreUnavailable: also where they are not those that were kept.
+        """
+        assert job.result is not None
+        body = self.stores.storage.get(job.result.key, job.result.digest)
+        if body is None:
+            raise StoreUnavailable("The result is not where it was kept; ask again.")
+        return body
+
+    def _queued(self, job_id: str, tag: ModelTag, payload: Payload) -> Job:
+        policy, now = self.stores.policy, self.stores.clock()
+        return Job(
+            id=job_id,
+            owner="",
+            status="queued",
+            request={},
+            payload=payload,
+            model=tag.name,
+            # The version that was checked answers, also where a newer one is deployed meanwhile.
+            version=tag.version,
+            digest=tag.digest,
+            created=now,
+            expires=now + policy.max_age_s,
+            due=now + policy.stranded_s,
+            max_attempts=policy.max_attempts,
+        )
+
+    def _keep_payload(self, job_id: str, asked: PredictionRequest, source: str) -> Payload:
+        key = f"payloads/{job_id[:2]}/{job_id}"
+        size, content_type = len(asked.body), asked.content_type
+        if source and self.stores.storage.copy(source, key):
+            return Payload(key, size, hashlib.sha256(asked.body).hexdigest(), content_type)
+        return Payload(key, size, self.stores.storage.put(key, asked.body), content_type)
+
+
+def stored_request(job: Job, body: bytes, deadline: float | None) -> PredictionRequest:
+    """What was asked, as it was asked."""
+    kept: dict[str, Any] = {name: value for name, value in job.request.items() if name in PredictionRequest._fields}
+    kept["outputs"] = tuple(kept.get("outputs", ()))
+    kept["echo"] = tuple((name, value) for name, value in kept.get("echo", ()))
+    return PredictionRequest(**{**kept, "body": body, "deadline": deadline})
+
+
+def send_soon(stores: Stores, queue: str, record_id: str, delay_s: float = 0.0) -> None:
+    """Tell a worker of a record that is kept. Where that fails the sweeper does it, so nothing is raised."""
+    try:
+        stores.backend.send("jobs" if queue == "jobs" else "webhooks", [record_id], delay_s)
+    except Problem as error:
+        stores.note("a message is left to the sweeper", error)
+
+
+def told(stores: Stores, changes: list[Change]) -> None:
+    """Send the webhooks that a change has made due."""
+    for _, new in changes:
+        if new is not None and not isinstance(new, Job | Reservation):
+            send_soon(stores, "webhooks", new.id)
+
+
+def _without_body(asked: PredictionRequest) -> dict[str, Any]:
+    return {name: value for name, value in asked._asdict().items() if name not in {"body", "deadline"}}
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 32 and all(letter in "0123456789abcdef" for letter in text)

@@ -1,0 +1,141 @@
+"""Answers jobs: claim, run, keep the result, commit; a job that is not finished comes again."""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from app.errors import DeadlineExceeded, Problem, StoreUnavailable
+from app.jobs import job as jobs
+from app.jobs.backend import Change
+from app.jobs.errors import JobGivenUp
+from app.jobs.job import Job, Payload
+from app.jobs.notices import ending
+from app.jobs.service import Stores, stored_request, told
+from app.prediction import PredictionRequest, PredictionResponse, Predictor
+from app.report import Report
+
+# After a run has ended by its deadline the worker still has to write; a lease lasts until then, and a little for slow clocks.
+_AFTER_RUN_S = 30.0
+
+
+class Claimed(NamedTuple):
+    """A job in this worker's hands, and what it asks."""
+
+    job: Job
+    request: PredictionRequest
+
+
+class Worker:
+    """Works off deliveries of job ids."""
+
+    def __init__(self, stores: Stores, predictor: Predictor, *, packed: bool) -> None:
+        """:param packed: whether jobs of one delivery may share a run."""
+        self._stores = stores
+        self._predictor = predictor
+        self._packed = packed
+
+    def work(self, ids: Sequence[str], deadline: float) -> list[str]:
+        """Answer jobs.
+
+        :param deadline: ``time.monotonic()`` seconds at which runs are ended.
+        :returns: those whose messages must come again. A job is in the list, or has ended and that is kept, or is another's to answer.
+        """
+        claimed: list[Claimed] = []
+        again: list[str] = []
+        for job_id in dict.fromkeys(ids):
+            try:
+                taken = self._take(job_id, deadline)
+            except Problem as error:
+                self._stores.note("a job could not be taken", error)
+                again.append(job_id)
+                continue
+            if isinstance(taken, Claimed):
+                claimed.append(taken)
+            elif not taken:
+                again.append(job_id)
+        for pack in [claimed] if self._packed else [[one] for one in claimed]:
+            again += self._answer(pack)
+        return again
+
+    def _take(self, job_id: str, deadline: float) -> "Claimed | bool":
+        """The job, claimed; else whether there is nothing left to do."""
+        stores = self._stores
+        job = stores.backend.read(Job, job_id)
+        now = stores.clock()
+        if job is None or job.is_finished:
+            return True
+        if now >= job.expires:
+            return self._end(job, jobs.expire(job, now, stores.policy))
+        if job.attempt >= job.max_attempts and job.lease_until <= now:
+            # The last worker died over it, and the queue gave it one delivery more.
+            self._end(job, jobs.fail(job, given_up(job), now, stores.policy))
+            return False
+        mine = jobs.claim(job, now, max(0.0, deadline - time.monotonic()) + _AFTER_RUN_S)
+        if mine is None or not stores.backend.write([Change(job, mine)]):
+            # Another worker has it, and its own message.
+            return True
+        return self._with_body(mine._replace(revision=job.revision + 1), deadline)
+
+    def _with_body(self, job: Job, deadline: float) -> "Claimed | bool":
+        try:
+            body = self._stores.storage.get(job.payload.key, job.payload.digest)
+        except StoreUnavailable as error:
+            return self._put_back(job, error)
+        if body is None:
+            lost = JobGivenUp("The body of the request is not where it was kept.").as_object(job.id)
+            return self._end(job, jobs.fail(job, lost, self._stores.clock(), self._stores.policy))
+        return Claimed(job, stored_request(job, body, deadline))
+
+    def _answer(self, pack: Sequence[Claimed]) -> list[str]:
+        answers = self._predictor.answer_many([one.request for one in pack], [Report() for _ in pack])
+        again = []
+        for (job, request), answer in zip(pack, answers, strict=True):
+            try:
+                done = self._conclude(job, request, answer)
+            except Problem as error:
+                self._stores.note("a job's end could not be kept", error)
+                done = False
+            if not done:
+                again.append(job.id)
+        return again
+
+    def _conclude(self, job: Job, request: PredictionRequest, answer: PredictionResponse | Problem) -> bool:
+        stores = self._stores
+        if isinstance(answer, Problem):
+            if answer.retryable or isinstance(answer, DeadlineExceeded):
+                return self._put_back(job, answer)
+            return self._end(job, jobs.fail(job, answer.as_object(job.id), stores.clock(), stores.policy))
+        key = f"results/{job.id[:2]}/{job.id}/{job.attempt}"
+        digest = stores.storage.put(key, answer.body)
+        result = Payload(key, len(answer.body), digest, answer.content_type, request.echo)
+        if not self._end(job, jobs.succeed(job, result, stores.clock(), stores.policy)):
+            # A zombie's: the attempt that is kept has a key of its own.
+            stores.storage.delete(key)
+        return True
+
+    def _put_back(self, job: Job, problem: Problem) -> bool:
+        """Let the job come again; after the last attempt it has failed. Its message goes back in both cases, at last to the dead letters."""
+        stores = self._stores
+        waiting = jobs.put_back(job, stores.clock(), stores.policy)
+        if waiting is not None:
+            stores.backend.write([Change(job, waiting)])
+        else:
+            self._end(job, jobs.fail(job, given_up(job, problem), stores.clock(), stores.policy))
+        return False
+
+    def _end(self, job: Job, ended: Job | None) -> bool:
+        """Keep the end of a job and tell of it; False where the job was no longer as it is held here."""
+        if ended is None:
+            return False
+        changes = ending(job, ended, self._stores.policy)
+        if not self._stores.backend.write(changes):
+            return False
+        told(self._stores, changes)
+        return True
+
+
+def given_up(job: Job, last: Problem | None = None) -> dict[str, object]:
+    """The error of a job after its last attempt."""
+    reason = f"the last one: {last.detail}" if last else "the last worker did not come back"
+    problem = JobGivenUp(f"The job was given up after {job.attempt} of {job.max_attempts} attempts; {reason}")
+    return problem.as_object(job.id)
