@@ -26,6 +26,11 @@ class Datatype(NamedTuple):
     item_bytes: int
     kind: Literal["float", "integer", "bool", "string"]
 
+    @property
+    def largest(self) -> float:
+        """The largest finite value of a float."""
+        return BFLOAT16_MAX if self.name == "BF16" else float(np.finfo(cast(Any, self.numpy)).max)
+
 
 # BF16 has no NumPy dtype: in the program its values are float32, rounded to BF16 where they enter a session
 # (ONNX Runtime takes the upper 16 bits of each float32).
@@ -48,11 +53,20 @@ DATATYPES: tuple[Datatype, ...] = (
 BY_NAME = {row.name: row for row in DATATYPES}
 BY_ONNX = {row.onnx: row for row in DATATYPES}
 BFLOAT16_MAX = 3.3895313892515355e38  # 0x7F7F, the largest finite BF16
+# From here on not every whole number is a float64.
+EXACT_DOUBLE = 2**53
 
 
 def escaped(name: str) -> str:
     """A reference token of a JSON Pointer (RFC 6901, section 4)."""
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def strings(texts: Sequence[str], shape: Sequence[int]) -> Array:
+    """A tensor of a graph's strings. NumPy's own conversion of a list would cut NULs off their ends."""
+    tensor = np.empty(len(texts), np.object_)
+    tensor[:] = texts
+    return cast(Array, tensor.reshape(shape))
 
 
 def elements(value: Value) -> int:

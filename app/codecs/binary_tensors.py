@@ -12,7 +12,7 @@ import numpy as np
 
 from app.codecs.byte_strings import bytes_of, text_of
 from app.errors import Invalid, OutOfRange, Unreadable
-from app.tensors import Array, Datatype, TensorSpec, bfloat16_bits, bfloat16_values
+from app.tensors import Array, Datatype, TensorSpec, bfloat16_bits, bfloat16_values, strings
 
 # Before each BYTES element: its length in bytes.
 _LENGTH = Struct("<I")
@@ -75,14 +75,6 @@ def _texts(raw: memoryview, name: str, count: int, pointer: str) -> list[str]:
     if at != size:
         raise Invalid(f"expected {count} string elements for input '{name}', but {size - at} bytes follow them.", pointer=pointer)
     return texts
-
-
-def strings(texts: list[str], shape: Sequence[int]) -> Array:
-    """A tensor of a graph's strings."""
-    # NumPy's own conversion of a list would cut NULs off the ends.
-    tensor = np.empty(len(texts), np.object_)
-    tensor[:] = texts
-    return cast(Array, tensor.reshape(shape))
 
 
 def _number(value: int) -> str:

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from app.codecs.binary_tensors import strings
 from app.codecs.json_output import labels_of
 from app.errors import Invalid
-from app.tensors import Array, Signature, Value
+from app.tensors import Array, Signature, Value, strings
 
 
 def classes(name: str, scores: Value, k: int, signature: Signature, known: Value) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.codecs.tensor_cast import cast_numbers, cast_strings
 from app.errors import NotFinite, OutOfRange, WrongDatatype
-from app.tensors import Array, Datatype, TensorSpec
+from app.tensors import EXACT_DOUBLE, Array, Datatype, TensorSpec, strings
 
 _Number = TypeVar("_Number", int, float)
 _FLOAT_BYTES = b"0123456789+-.eE"
@@ -18,7 +18,6 @@ _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _NOT_FINITE = dict.fromkeys(("", "nan", "+nan", "-nan", "na", "n/a", "null"), nan)
 _NOT_FINITE |= dict.fromkeys(("inf", "+inf", "infinity", "+infinity"), inf) | dict.fromkeys(("-inf", "-infinity"), -inf)
 # From 2^53 on a double does not hold every integer: 9007199254740993.0 is read as 9007199254740992.0.
-EXACT_DOUBLE = 2**53
 
 
 def is_number(cell: str) -> bool:
@@ -55,9 +54,7 @@ class Column(NamedTuple):
             return np.array(self._integers(datatype), datatype.numpy)
         if datatype.kind == "bool":
             return np.array([self._boolean(row, cell) for row, cell in enumerate(self.cells)], np.bool_)
-        found = np.empty(len(self.cells), np.object_)
-        found[:] = self.cells
-        return found
+        return strings(self.cells, (len(self.cells),))
 
     def _floats(self, datatype: Datatype, *, allow_nan: bool) -> list[float]:
         numbers = _all(float, self.cells, _FLOAT_BYTES)

@@ -15,12 +15,12 @@ import numpy as np
 
 from app.codecs import number_array, table_columns
 from app.codecs.call import Call
-from app.codecs.csv_cells import EXACT_DOUBLE, Column, is_number, is_word, stacked
+from app.codecs.csv_cells import Column, is_number, is_word, stacked
 from app.codecs.number_array import NumberArray
 from app.codecs.table_columns import Columns
 from app.codecs.tensor_cast import cast_numbers
 from app.errors import Problem, Unreadable, UnsupportedContentType, WrongShape
-from app.tensors import Array, Signature, Value
+from app.tensors import EXACT_DOUBLE, Array, Signature, Value
 
 _BOM = "\ufeff"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")

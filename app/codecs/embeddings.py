@@ -15,7 +15,7 @@ from app.codecs.call import Call, Encoded, ModelTag
 from app.codecs.json_output import dumps
 from app.codecs.number_array import NumberArray
 from app.errors import Invalid, MissingInput, OutputNotFinite, WrongDatatype, WrongShape
-from app.tensors import Array, Signature, TensorSpec, Value
+from app.tensors import Array, Signature, TensorSpec, Value, strings
 
 # "any array must be 2048 dimensions or less"; arrays of token ids may be as long as the graph takes.
 _MOST_INPUTS = 2048
@@ -129,9 +129,8 @@ def _listed(value: Any) -> list[Any]:
 
 def _texts(texts: list[str], signature: Signature) -> dict[str, Value]:
     spec = embedding_graph.text_input(signature)
-    tensor = np.empty(len(texts), np.object_)
-    tensor[:] = [from_text(text) for text in texts]
-    return {spec.name: cast(Array, tensor if spec.shape is None or len(spec.shape) == 1 else tensor.reshape(-1, 1))}
+    shape = (len(texts),) if spec.shape is None or len(spec.shape) == 1 else (len(texts), 1)
+    return {spec.name: strings([from_text(text) for text in texts], shape)}
 
 
 def _tokens(rows: list[list[Any]], signature: Signature) -> dict[str, Value]:

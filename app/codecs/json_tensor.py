@@ -10,11 +10,10 @@ from app.codecs.byte_strings import from_json, from_text, text_of
 from app.codecs.json_text import Overflow
 from app.codecs.number_array import NumberArray
 from app.errors import NotFinite, OutOfRange, WrongDatatype, WrongShape
-from app.tensors import BFLOAT16_MAX, Array, Datatype, TensorSpec, Value
+from app.tensors import EXACT_DOUBLE, Array, Datatype, TensorSpec, Value, strings
 
 _NAMED_FLOATS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 # From 2^53 on a double does not hold every integer: 9007199254740993.0 is read as 9007199254740992.0.
-_EXACT_DOUBLE = 2**53
 _FEW = 64
 # The largest FP16; every float datatype holds what is below.
 _SURELY_FINITE = 65504.0
@@ -79,8 +78,7 @@ def _narrowed(doubles: Array, datatype: Datatype) -> Array | None:
     """Float64 values in the model's width, or None if a finite one would become infinite."""
     with np.errstate(over="ignore"):
         narrow = doubles.astype(datatype.numpy)
-    largest = BFLOAT16_MAX if datatype.name == "BF16" else None
-    if largest is not None and bool((np.abs(cast(Any, narrow)) > largest).any()):
+    if datatype.name == "BF16" and bool((np.abs(cast(Any, narrow)) > datatype.largest).any()):
         return None
     return None if bool(np.isinf(cast(Any, narrow)).any()) else narrow
 
@@ -165,9 +163,8 @@ def _strings(items: list[Any], place: _Place) -> Array:
                     WrongDatatype, flat, "no valid base64", 'the standard alphabet (RFC 4648, section 4) with its padding in "b64"'
                 )
     place.require(items, {str, bytes}, 'a string or {"b64": "…"} in base64 (BYTES)')
-    tensor = np.empty(len(items), np.object_)
-    tensor[:] = [text_of(item) if type(item) is bytes else item if item.isascii() else from_text(item) for item in items]
-    return cast(Array, tensor.reshape(place.shape))
+    texts = [text_of(item) if type(item) is bytes else item if item.isascii() else from_text(item) for item in items]
+    return strings(texts, place.shape)
 
 
 def _integers(items: list[Any], place: _Place) -> Array:
@@ -182,7 +179,7 @@ def _integers(items: list[Any], place: _Place) -> Array:
                 place.refuse(NotFinite, flat, _float_text(item), expected)
             if not item.is_integer():
                 place.refuse(OutOfRange, flat, f"{item!r}, which has a fraction", expected)
-            if abs(item) >= _EXACT_DOUBLE and limits.min <= item <= limits.max:
+            if abs(item) >= EXACT_DOUBLE and limits.min <= item <= limits.max:
                 place.refuse(
                     OutOfRange, flat, f"{item!r}, written as a decimal, beyond the exact range", f"{expected} written with digits only"
                 )
@@ -224,7 +221,7 @@ def _explain_not_finite(doubles: Array, place: _Place, expected: str, *, allow_n
         first = int(not_finite[0])
         place.refuse(NotFinite, first, _float_text(float(flat_values[first])), f"a finite number ({place.spec.datatype.name})")
     bfloat16 = place.spec.datatype.name == "BF16"
-    largest = BFLOAT16_MAX if bfloat16 else float(np.finfo(cast(Any, place.spec.datatype.numpy)).max)
+    largest = place.spec.datatype.largest
     with np.errstate(over="ignore"):
         # What rounds down to the largest fits; what rounds up to infinity does not.
         narrow = np.abs(flat_values) if bfloat16 else flat_values.astype(place.spec.datatype.numpy)

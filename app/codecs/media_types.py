@@ -2,6 +2,18 @@
 
 from collections.abc import Iterable
 
+# How the types of bodies begin that are text: Lambda's envelope carries them as they are, and they are worth compressing.
+TEXT = (
+    "text/",
+    "application/json",
+    "application/problem+json",
+    "application/javascript",
+    "application/xml",
+    "application/x-jsonlines",
+    "application/x-ndjson",
+    "image/svg+xml",
+)
+
 
 def parse(content_type: str) -> tuple[str, dict[str, str]]:
     """The media type in lower case, and its parameters: names in lower case, values without their quotes."""

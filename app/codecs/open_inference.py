@@ -20,6 +20,7 @@ from app.identifiers import new_id
 from app.tensors import BY_NAME, Signature, Value
 
 _BYTES = BY_NAME["BYTES"]
+_NOTHING = memoryview(b"")
 
 
 class _Form(NamedTuple):
@@ -39,13 +40,13 @@ def decode(body: bytes, parameters: Mapping[str, str], signature: Signature) -> 
             if b'"binary_data_size"' in body:
                 problem.detail += f" Where raw tensors follow the JSON, the header {SIZE_HEADER} must say how many bytes the JSON has."
             raise
-        return _call(document, memoryview(b""), signature)
+        return call_of(document, signature)
     size = _header_size(parameters[SIZE_PARAMETER], len(body))
     if size == 0:
         # Triton answers these in binary throughout.
         inputs = from_raw_body(body, signature)
         return Call(inputs, _outputs([], signature), details=_Form(raw=True))
-    return _call(json_document.loads(body[:size]), memoryview(body)[size:], signature)
+    return call_of(json_document.loads(body[:size]), signature, memoryview(body)[size:])
 
 
 def encode(call: Call, signature: Signature, tag: ModelTag, outputs: Mapping[str, Value]) -> Encoded:
@@ -93,7 +94,12 @@ def _header_size(text: str, body_size: int) -> int:
     return int(text)
 
 
-def _call(document: Any, raw: memoryview, signature: Signature) -> Call:
+def call_of(document: Any, signature: Signature, raw: memoryview = _NOTHING) -> Call:
+    """A request's JSON as arrays.
+
+    :param raw: the tensors behind it.
+    :raises Problem: see :class:`app.codecs.call.Reader`.
+    """
     if type(document) is not dict:
         raise Invalid('The body must be a JSON object with "inputs".', pointer="")
     if "inputs" not in document:

@@ -7,7 +7,7 @@ from typing import Any
 from app.codecs import SIZE_HEADER, binary_tensors, json_tensor
 from app.codecs.byte_strings import text_of
 from app.errors import Invalid, UnknownInput, Unreadable, WrongDatatype, WrongShape
-from app.tensors import Array, Signature, TensorSpec, Value
+from app.tensors import Array, Signature, TensorSpec, Value, strings
 
 # NumPy's limit
 _MOST_DIMENSIONS = 64
@@ -162,7 +162,7 @@ def from_raw_body(body: bytes, signature: Signature) -> dict[str, Value]:
             raise Invalid(
                 f"For BYTE datatype raw input '{spec.name}', the model must have input shape [1], but it has {spec.describe()}.", pointer=""
             )
-        return {spec.name: binary_tensors.strings([text_of(body)], smallest)}
+        return {spec.name: strings([text_of(body)], smallest)}
     row_bytes = prod(smallest) * spec.datatype.item_bytes
     rows = len(body) // row_bytes if row_bytes else 0
     shape = tuple(size if type(size) is int else rows for size in spec.shape)

@@ -34,7 +34,7 @@ def decode(body: bytes, parameters: Mapping[str, str], signature: Signature) -> 
         return predict_json.call_of(document, signature)
     from app.codecs import open_inference
 
-    call = open_inference.decode(body, {}, signature)
+    call = open_inference.call_of(document, signature)
     return call._replace(details=_Form("open_inference", call.details))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.codecs.byte_strings import from_text, text_of
 from app.errors import Invalid, NotFinite, OutOfRange, WrongDatatype
-from app.tensors import BFLOAT16_MAX, Array, TensorSpec
+from app.tensors import Array, TensorSpec, strings
 
 # A position in an array → how a message names it; the empty position is the array itself.
 Where = Callable[[tuple[int, ...]], str]
@@ -51,8 +51,7 @@ def _floats(values: Any, spec: TensorSpec, expected: str) -> tuple[list[_Refusal
         found = values.astype(spec.datatype.numpy, copy=False)
     if values.dtype == spec.datatype.numpy and spec.datatype.name != "BF16":
         return [], found
-    bfloat16 = spec.datatype.name == "BF16"
-    largest = BFLOAT16_MAX if bfloat16 else float(np.finfo(cast(Any, spec.datatype.numpy)).max)
+    largest = spec.datatype.largest
     beyond = (np.abs(found) > largest) & np.isfinite(values)
     return [(beyond, OutOfRange, f"{expected} of at most {largest:.6g}")], found
 
@@ -93,12 +92,10 @@ def cast_strings(items: list[Any], shape: tuple[int, ...], spec: TensorSpec, whe
     """
     if spec.datatype.kind != "string":
         raise WrongDatatype(f"{where(())} holds strings; the model expects {spec.datatype.name}.", pointer=pointer)
-    tensor = np.empty(len(items), np.object_)
     try:
-        tensor[:] = [text_of(item) if isinstance(item, bytes) else _from_text(item) for item in items]
+        return strings([text_of(item) if isinstance(item, bytes) else _from_text(item) for item in items], shape)
     except UnicodeEncodeError as error:
         raise WrongDatatype(f"{where(())} holds half a surrogate pair, which no text has.", pointer=pointer) from error
-    return tensor.reshape(shape)
 
 
 def _from_text(text: str) -> str:

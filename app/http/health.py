@@ -7,7 +7,7 @@ from app.codecs.json_output import dumps
 from app.errors import ModelNotReady, UnknownModel
 from app.http.message import Request, Response
 from app.http.routes import Services
-from app.inference.repository import RETRY_S
+from app.inference.repository import RETRY_S, Entry, Repository
 from app.report import Report
 
 LINKS = {
@@ -41,6 +41,14 @@ def live(services: Services, request: Request, report: Report) -> Response:  # n
     return Response(200, b'{"status":"live","live":true}')
 
 
+def expected(repository: Repository) -> list[Entry]:
+    """What has to answer: the default model, without one those that were to be loaded at the start."""
+    try:
+        return [repository.entry()]
+    except UnknownModel:
+        return [entry for entry in repository.entries() if entry.preloaded]
+
+
 def ready(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
     """Every model's state; 503 while the default model cannot answer."""
     repository = services.repository
@@ -48,8 +56,7 @@ def ready(services: Services, request: Request, report: Report) -> Response:  # 
     try:
         repository.get()
     except UnknownModel:
-        # several models and no default: ready as long as those are that were loaded at start
-        failed = [entry for entry in repository.entries() if entry.preloaded and entry.failure]
+        failed = [entry for entry in expected(repository) if entry.failure]
         failure = ModelNotReady(f"Model '{failed[0].name}' could not be loaded: {failed[0].failure}") if failed else None
     except ModelNotReady as problem:
         failure = problem

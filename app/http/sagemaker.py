@@ -6,7 +6,8 @@ your-algorithms-batch-code.html beside it.
 
 from app.codecs import BINARY, media_types
 from app.codecs.json_output import dumps
-from app.errors import ModelNotReady, UnknownModel, Unreadable
+from app.errors import ModelNotReady, Unreadable
+from app.http.health import expected
 from app.http.message import Request, Response
 from app.http.predict import asked, content_type_of
 from app.http.routes import Services
@@ -29,12 +30,7 @@ def ping(services: Services, request: Request, report: Report) -> Response:  # n
 
     :raises ModelNotReady: when the default model, or without one any that was to be loaded at the start, could not be.
     """
-    repository = services.repository
-    try:
-        counted = [repository.entry()]
-    except UnknownModel:
-        counted = [entry for entry in repository.entries() if entry.preloaded]
-    for entry in counted:
+    for entry in expected(services.repository):
         if entry.failure:
             raise ModelNotReady(f"Model '{entry.name}' could not be loaded: {entry.failure}", headers={"Retry-After": str(RETRY_S)})
     return Response(200, content_type="text/plain")
