@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.errors import SettingError
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,15 +16,17 @@ if TYPE_CHECKING:
     from app.jobs.sender import Sender, Sent
     from app.jobs.service import Jobs, Stores
     from app.jobs.sweeper import Sweeper
+    from app.jobs.webhook_address import AddressPolicy
     from app.jobs.webhook_signature import Secrets
     from app.jobs.worker import Worker
     from app.observability import Observer
     from app.prediction import Predictor
 
-# What a worker keeps of its time to write down what it did.
-_TO_WRITE_S = 5.0
 _SWEEP_EVERY_S = 60.0
 _SWEEP_S = 45.0
+_SECRETS_KEPT_S = 300.0
+# A store that fails for a moment costs a message a delivery, and its job no attempt.
+_MORE_RECEIVES = 2
 
 
 class JobParts:
@@ -36,6 +37,7 @@ class JobParts:
         self._repository = repository
         self._observer = observer
         self._lock = threading.RLock()
+        self._read_secrets: tuple[float, Secrets | None] = (0.0, None)
 
     def jobs(self, deadline: float | None) -> "Jobs":
         """What callers do with jobs.
@@ -88,7 +90,8 @@ class JobParts:
             public_url=settings.public_url.rstrip("/"),
         )
         if settings.jobs == "aws":
-            from app.jobs.aws_backend import AwsBackend, Urls
+            from app.jobs.aws_backend import AwsBackend
+            from app.jobs.aws_queues import Urls
             from app.storage.s3 import S3Storage
 
             backend = AwsBackend(
@@ -102,7 +105,7 @@ class JobParts:
 
         folder = Path(settings.jobs_dir)
         storage = FileStorage(folder / "storage")
-        return Stores(SqliteBackend(folder / "jobs.db", max_receives=policy.max_attempts), storage, policy, note=self._note)
+        return Stores(SqliteBackend(folder / "jobs.db", max_receives=policy.max_attempts + _MORE_RECEIVES), storage, policy, note=self._note)
 
     @cached_property
     def _worker(self) -> "Worker":
@@ -165,38 +168,51 @@ class JobParts:
         most = self._settings.max_upload_bytes
         return Predictor(self._repository, max_body_bytes=most, max_result_bytes=most)
 
-    @cached_property
     def _secrets(self) -> "Secrets":
         from app.jobs.webhook_signature import parse_secrets
 
-        if self._settings.webhook_secrets:
-            return parse_secrets(self._settings.webhook_secrets)
-        if not self._settings.webhook_secrets_arn:
-            raise SettingError("webhooks are signed, which needs WEBHOOK_SECRETS or WEBHOOK_SECRETS_ARN.")
-        from app.storage.aws_clients import secret
+        read_at, secrets = self._read_secrets
+        # A secret that was rotated is to be used without a new environment.
+        if secrets is None or (self._settings.webhook_secrets_arn and time.monotonic() - read_at > _SECRETS_KEPT_S):
+            if self._settings.webhook_secrets:
+                secrets = parse_secrets(self._settings.webhook_secrets)
+            else:
+                from app.storage.aws_clients import secret
 
-        return parse_secrets(secret(self._settings.webhook_secrets_arn), "WEBHOOK_SECRETS_ARN")
+                secrets = parse_secrets(secret(self._settings.webhook_secrets_arn), "WEBHOOK_SECRETS_ARN")
+            self._read_secrets = time.monotonic(), secrets
+        return secrets
+
+    @cached_property
+    def _addresses(self) -> "AddressPolicy":
+        from urllib.parse import urlsplit
+
+        from app.jobs.webhook_address import AddressPolicy
+
+        # A webhook to this server itself would make it call itself in its own name.
+        own = urlsplit(self._settings.public_url).hostname
+        return AddressPolicy(self._settings.webhook_allow_private, frozenset([own] if own else ()))
 
     def _check_webhook(self, url: str) -> None:
         from app.jobs.errors import WebhookRefused
-        from app.jobs.webhook_address import AddressPolicy, check_resolves, check_url
+        from app.jobs.webhook_address import check_resolves, check_url
 
         if not (self._settings.webhook_secrets or self._settings.webhook_secrets_arn):
             raise WebhookRefused("Webhook-Url cannot be used: this server has no key to sign webhooks with (WEBHOOK_SECRETS).")
-        check_resolves(check_url(url, allow=AddressPolicy(allow_private=self._settings.webhook_allow_private)))
+        check_resolves(check_url(url, allow=self._addresses))
 
     def _transmit(self, delivery: "Delivery") -> "Sent":
         from app.jobs.errors import WebhookRefused
         from app.jobs.sender import Sent
-        from app.jobs.webhook_address import AddressPolicy, check_url
+        from app.jobs.webhook_address import check_url
         from app.jobs.webhook_request import send
 
         try:
-            target = check_url(delivery.url, allow=AddressPolicy(allow_private=self._settings.webhook_allow_private))
+            target = check_url(delivery.url, allow=self._addresses)
         except WebhookRefused:
             # It was taken under other rules.
             return Sent("stop", "address-refused", None, 0.0)
-        outcome = send(target, delivery.body.encode(), webhook_id=delivery.id, secrets=self._secrets)
+        outcome = send(target, delivery.body.encode(), webhook_id=delivery.id, secrets=self._secrets())
         return Sent(outcome.disposition, outcome.label, outcome.retry_after_s, outcome.duration_s)
 
     def _note(self, message: str, error: Exception) -> None:

@@ -61,7 +61,7 @@ class Settings(NamedTuple):
     webhooks_queue_url: str = ""
     """SQS queue whose messages tell of webhooks that are due."""
     job_max_attempts: int = 3
-    """How often a job is tried before it has failed; the queue's `maxReceiveCount` should be the same."""
+    """How often a job is tried before it has failed; the queue's `maxReceiveCount` is 2 more, for deliveries that did not reach the job."""
     job_max_age_s: int = 86_400
     """Seconds after which a job that nobody has answered is `expired`."""
     job_retention_s: int = 86_400

@@ -43,7 +43,16 @@ def reserve(owner: str, key: str, fingerprint: str, now: float, *, lease_s: floa
     """A key just taken, by a synchronous call for ``lease_s`` seconds, or by a job for good."""
     expires = now + KEPT_S
     return Reservation(
-        reservation_id(owner, key), owner, fingerprint, now, expires, expires, lease_until=now + lease_s if lease_s else 0.0, job_id=job_id
+        reservation_id(owner, key),
+        owner,
+        fingerprint,
+        now,
+        expires,
+        expires,
+        lease_until=now + lease_s if lease_s else 0.0,
+        job_id=job_id,
+        # A key is taken again after its record was deleted: who still holds the one from before must not change this one.
+        revision=int(now * 1_000_000),
     )
 
 

@@ -1,6 +1,5 @@
 """What callers do with jobs: submit, look, wait, cancel, list, read the result. Every change is durable before it is told."""
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -65,26 +64,28 @@ class Jobs:
         *,
         owner: str,
         webhook: Webhook | None = None,
-        source: str = "",
+        source: Payload | None = None,
         reserve: Callable[[str], Change] | None = None,
     ) -> Job | None:
         """Check a request, keep it, and tell a worker.
 
-        :param source: the key of the body in the storage, where it is there already.
+        :param source: where the body is in the storage, if it is there already.
         :param reserve: makes the idempotency key's record for a job's id.
         :returns: the job; None where the key was taken meanwhile.
         :raises Problem: for a request that the model would refuse now, and for a webhook's address that is never sent to.
+        :raises KeyInUse: where the key was taken before the body was kept.
         :raises StoreUnavailable: where it is not known to be kept.
         """
         if webhook is not None:
             self._check_webhook(webhook.url)
         tag = self.predictor.check(asked, report)
         job_id = jobs.new_id()
+        # Before anything is kept, as it may refuse.
+        reserved = [reserve(job_id)] if reserve else []
         payload = self._keep_payload(job_id, asked, source)
         kept = _without_body(asked._replace(model=tag.name, version=tag.version)) | {"rows": report.rows}
         job = self._queued(job_id, tag, payload)._replace(owner=owner, request=kept, webhook=webhook)
-        changes = [Change(None, job), *([reserve(job_id)] if reserve else [])]
-        if not self.stores.backend.write(changes):
+        if not self.stores.backend.write([Change(None, job), *reserved]):
             self.stores.storage.delete(payload.key)
             return None
         send_soon(self.stores, "jobs", job_id)
@@ -99,9 +100,7 @@ class Jobs:
         now = self.stores.clock()
         if job is None or job.owner != owner or jobs.is_gone(job, now):
             raise UnknownJob("There is no job of this id.")
-        # DynamoDB's clean-up and the sweeper may lag; what is too old is told as such.
-        expired = jobs.expire(job, now, self.stores.policy)
-        return job if expired is None else expired
+        return self._as_of(job, now)
 
     def wait(self, owner: str, job_id: str, seconds: float) -> Job:
         """The job once it has ended, or after some seconds.
@@ -128,7 +127,7 @@ class Jobs:
             now = self.stores.clock()
             cancelled = jobs.cancel(job, now, self.stores.policy)
             if cancelled is None:
-                raise JobFinished(f"The job has {job.status} already, so there is nothing left to cancel.")
+                raise JobFinished(f"The job has ended (it is {job.status}), so there is nothing left to cancel.")
             changes = ending(job, cancelled, self.stores.policy)
             if self.stores.backend.write(changes):
                 told(self.stores, changes)
@@ -144,7 +143,7 @@ class Jobs:
             raise NotOffered("Callers without an identity share one, so that their jobs are not listed; each is found by its id.")
         found = self.stores.backend.owned(owner, limit + 1, before)
         now = self.stores.clock()
-        shown = [job for job in found[:limit] if not jobs.is_gone(job, now)]
+        shown = [self._as_of(job, now) for job in found[:limit] if not jobs.is_gone(job, now)]
         return shown, mark_of(found[limit - 1]) if len(found) > limit else ""
 
     def result(self, job: Job) -> bytes:
@@ -157,6 +156,11 @@ class Jobs:
         if body is None:
             raise StoreUnavailable("The result is not where it was kept; ask again.")
         return body
+
+    def _as_of(self, job: Job, now: float) -> Job:
+        # DynamoDB's clean-up and the sweeper may lag; what is too old is told as such.
+        expired = jobs.expire(job, now, self.stores.policy)
+        return job if expired is None else expired
 
     def _queued(self, job_id: str, tag: ModelTag, payload: Payload) -> Job:
         policy, now = self.stores.policy, self.stores.clock()
@@ -176,11 +180,11 @@ class Jobs:
             max_attempts=policy.max_attempts,
         )
 
-    def _keep_payload(self, job_id: str, asked: PredictionRequest, source: str) -> Payload:
+    def _keep_payload(self, job_id: str, asked: PredictionRequest, source: Payload | None) -> Payload:
         key = f"payloads/{job_id[:2]}/{job_id}"
         size, content_type = len(asked.body), asked.content_type
-        if source and self.stores.storage.copy(source, key):
-            return Payload(key, size, hashlib.sha256(asked.body).hexdigest(), content_type)
+        if source is not None and self.stores.storage.copy(source.key, key):
+            return Payload(key, size, source.digest, content_type)
         return Payload(key, size, self.stores.storage.put(key, asked.body), content_type)
 
 

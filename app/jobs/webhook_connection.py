@@ -162,6 +162,6 @@ def send_all(connected: "socket.socket", message: bytes, deadline: Deadline) -> 
     """
     rest = memoryview(message)
     while rest:
-        # not sendall(): over TLS its time-out starts anew with each piece
+        # not sendall(): its time-out is for the whole on a plain socket, and may start anew with each piece over TLS
         connected.settimeout(deadline.left())
         rest = rest[connected.send(rest) :]

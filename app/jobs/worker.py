@@ -63,7 +63,8 @@ class Worker:
         job = stores.backend.read(Job, job_id)
         now = stores.clock()
         if job is None or job.is_finished:
-            return True
+            # The message of a job that was given up is to end among the dead letters.
+            return job is None or job.error is None or job.error.get("code") != JobGivenUp.code
         if now >= job.expires:
             return self._end(job, jobs.expire(job, now, stores.policy))
         if job.attempt >= job.max_attempts and job.lease_until <= now:

@@ -33,6 +33,7 @@ class FileStorage:
     """Bytes by key in one folder.
 
     :param base_url: what stands before ``/uploads/{name}`` and ``/downloads/{name}`` in addresses; no slash at its end.
+    :param clock: seconds since the epoch, for the end of addresses.
     :raises SettingError: for a folder whose key for addresses is damaged.
     """
 
@@ -95,10 +96,9 @@ class FileStorage:
     def delete(self, key: str) -> None:
         """Forget the bytes."""
         path = self._path(key)
-        with _answering():
-            with suppress(FileNotFoundError):
-                path.unlink()
-                _flush(path.parent)
+        with _answering(), suppress(FileNotFoundError):
+            path.unlink()
+            _flush(path.parent)
 
     def link(self, key: str, *, seconds: int, content_type: str) -> str:
         """An address on the server itself; :meth:`check_link` takes it."""
@@ -139,10 +139,16 @@ class FileStorage:
                             yield name.replace("~", "/")
 
     def _path(self, key: str) -> Path:
-        if len(key) > _LONGEST_KEY or not _KEY.fullmatch(key):
-            raise ValueError("A key has letters, digits and -_. in parts between single slashes, and at most 240 characters.")
-        *folder, name = key.split("/", 2)
-        return self._folder / (f"{'~'.join(folder)}~" if len(folder) > 1 else "") / "~".join((*folder[:1], name) if len(folder) == 1 else (name,)).replace("/", "~")
+        name = _name(key)
+        parts = name.split("~", 2)
+        return self._folder / f"{parts[0]}~{parts[1]}~" / parts[2] if len(parts) == 3 else self._folder / name
+
+    def _place(self, part: Path, target: Path) -> None:
+        if not target.parent.exists():
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            _flush(self._folder)
+        part.replace(target)
+        _flush(target.parent)
 
     @contextmanager
     def _part(self) -> Iterator[Path]:
@@ -153,14 +159,12 @@ class FileStorage:
             # Renaming one name of a file over another of the same file does nothing (rename(2)), so it may still be there.
             part.unlink(missing_ok=True)
 
-    def _flush(self) -> None:
-        # A new name is durable with its folder, not with its file (fsync(2)). Windows opens no folder and needs none of it.
-        if os.name == "posix":
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+    def _forget_parts(self) -> None:
+        for part in self._folder.glob(f"{_PART}*"):
+            # Another process may be at the same. Files have the system's time, whatever the clock of the addresses.
+            with suppress(FileNotFoundError):
+                if part.stat().st_mtime < time.time() - _ABANDONED_S:
+                    part.unlink()
 
     def _kept_secret(self) -> bytes:
         path = self._folder / ".addresses.key"
@@ -175,14 +179,14 @@ class FileStorage:
                 except OSError:
                     # Some mounts have no second names.
                     part.rename(path)
-            self._flush()
+            _flush(self._folder)
         secret = path.read_bytes()
         if len(secret) != _SECRET_BYTES:
             raise SettingError("the key for addresses in the storage's folder is damaged: delete .addresses.key there.")
         return secret
 
     def _address(self, way: str, key: str, claims: dict[str, str]) -> str:
-        name = self._path(key).name
+        name = _name(key)
         query = {**claims, "signature": self._signature(way, name, claims)}
         return f"{self._base_url}/{way}/{name}?{urlencode(query, quote_via=quote)}"
 
@@ -198,6 +202,22 @@ class FileStorage:
         # Each part with its length, so that no two addresses are signed as the same text.
         signed = "".join(f"{len(part)}:{part}" for part in (way, name, *(text for item in claims.items() for text in item)))
         return hmac.new(self._secret, signed.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _name(key: str) -> str:
+    if len(key) > _LONGEST_KEY or not _KEY.fullmatch(key):
+        raise ValueError("A key has letters, digits and -_. in parts between single slashes, and at most 240 characters.")
+    return key.replace("/", "~")
+
+
+def _flush(folder: Path) -> None:
+    # A new name is durable with its folder, not with its file (fsync(2)). Windows opens no folder and needs none of it.
+    if os.name == "posix":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _write(path: Path, body: bytes) -> None:

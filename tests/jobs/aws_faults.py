@@ -46,11 +46,12 @@ def lost(moto: Application, environ: Environ, start_response: StartResponse) -> 
     return []
 
 
-def done_and_refused(status: int, code: str) -> Fault:
-    """What was asked is done, and an error is answered."""
+def done_and_refused(status: int, code: str, act: Callable[[], object] = object) -> Fault:
+    """What was asked is done, something else may happen then, and an error is answered."""
 
     def fault(moto: Application, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         _whole(moto, environ)
+        act()
         return refusal(status, code)(moto, environ, start_response)
 
     return fault
@@ -81,6 +82,17 @@ def changed(moto: Application, environ: Environ, start_response: StartResponse) 
     status, headers, body = _whole(moto, environ)
     start_response(status, headers)
     return [bytes([body[0] ^ 1]), body[1:]]
+
+
+def with_header(name: str, value: str) -> Fault:
+    """The answer has another value in a header."""
+
+    def fault(moto: Application, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        status, headers, body = _whole(moto, environ)
+        start_response(status, [*(item for item in headers if item[0].lower() != name), (name, value)])
+        return [body]
+
+    return fault
 
 
 def byte_by_byte(moto: Application, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -116,14 +116,10 @@ def refused_by_s3(environ: Environ, now: float) -> str:
 
     "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)" and "Checking object integrity".
     """
-    announced = environ.get("HTTP_X_AMZ_CHECKSUM_SHA256")
-    body = environ["wsgi.input"].getvalue()
-    if announced and base64.b64encode(hashlib.sha256(body).digest()).decode() != announced:
-        return "BadDigest"
     pairs = [pair.split("=", 1) for pair in environ.get("QUERY_STRING", "").split("&") if "=" in pair]
     query = {name: unquote(value) for name, value in pairs}
     if "X-Amz-Signature" not in query:
-        return ""
+        return _wrong_digest(environ)
     made = dt.datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%S%z").timestamp()
     if now >= made + int(query["X-Amz-Expires"]):
         return "AccessDenied"
@@ -137,7 +133,13 @@ def refused_by_s3(environ: Environ, now: float) -> str:
     path = environ["RAW_URI"].partition("?")[0]
     text = "\n".join([environ["REQUEST_METHOD"], path, asked, "".join(canonical), ";".join(signed), "UNSIGNED-PAYLOAD"])
     right = hmac.compare_digest(_signature(query, text), query["X-Amz-Signature"])
-    return "" if right else "SignatureDoesNotMatch"
+    return _wrong_digest(environ) if right else "SignatureDoesNotMatch"
+
+
+def _wrong_digest(environ: Environ) -> str:
+    announced = environ.get("HTTP_X_AMZ_CHECKSUM_SHA256")
+    digest = hashlib.sha256(environ["wsgi.input"].getvalue()).digest()
+    return "BadDigest" if announced and base64.b64encode(digest).decode() != announced else ""
 
 
 def _signature(query: dict[str, str], canonical: str) -> str:

@@ -3,10 +3,10 @@
 import hashlib
 import os
 import stat
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -152,6 +152,12 @@ def test_odd_keys_are_refused(storage: FileStorage, key: str) -> None:
             act(key)
 
 
+def test_odd_links(storage: FileStorage) -> None:
+    """What can be no key has no address either."""
+    with pytest.raises(ValueError, match="A key has"):
+        storage.link("../a", seconds=1, content_type="a")
+
+
 def test_a_put_is_whole_or_not_there(storage: FileStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A put that fails before it is flushed leaves what was there before, and nothing else; the error names no path (F-76)."""
     storage.put("a", b"before")
@@ -195,30 +201,51 @@ def test_a_copy_where_files_have_one_name(storage: FileStorage, tmp_path: Path, 
     assert first.check_link("a", dict(parse_qsl(urlsplit(second.link("a", seconds=9, content_type="b")).query)), time.time())
 
 
-def test_what_a_crash_left_is_deleted(storage: FileStorage, tmp_path: Path, clock: Clock) -> None:
-    """Half a put is no key, and goes when somebody looks for old keys an hour later."""
-    clock.now = time.time()
+def test_what_a_crash_left_is_deleted(storage: FileStorage, tmp_path: Path) -> None:
+    """Half a put is no key, and goes at a start an hour later; a put that another process is at stays."""
     left, young = (tmp_path / "storage" / f".part-{name}" for name in ("left", "young"))
     left.write_bytes(b"half")
     young.write_bytes(b"half")
-    os.utime(left, (clock.now - 3601, clock.now - 3601))
+    hours_ago = time.time() - 3700
+    os.utime(left, (hours_ago, hours_ago))
+    assert [] == list(storage.older_than("", time.time() + 60))
 
-    assert [] == list(storage.older_than("", clock.now + 60))
+    FileStorage(tmp_path / "storage")
     assert (False, True) == (left.exists(), young.exists())
 
 
-def test_processes_that_begin_together_have_one_key(tmp_path: Path) -> None:
-    """Processes that use a new folder at the same moment sign with the same key."""
-    program = "import sys, pathlib; from app.storage.files import FileStorage; sys.stdin.read(); "
-    program += "print(FileStorage(pathlib.Path(sys.argv[1]), clock=lambda: 0).link('a', seconds=1, content_type='b'))"
-    for attempt in range(3):
-        arguments = [sys.executable, "-c", program, str(tmp_path / str(attempt))]
-        children = [subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-        for child in children:
-            assert child.stdin
-            child.stdin.close()
-            child.stdin = None
-        links = {child.communicate(timeout=30)[0] for child in children}
+def test_keys_that_begin_alike_stand_together(storage: FileStorage, tmp_path: Path) -> None:
+    """Keys of the same first two parts are one folder, so that looking for a job's results goes through few files."""
+    keys = ["results/0a/0a1b/1", "results/0a/0a1b/2", "results/0a/0a2c/1", "results/0b/0b/1", "results/0a", "results"]
+    for key in keys:
+        storage.put(key, key.encode())
+    soon = time.time() + 60
+
+    assert {".addresses.key", "results~0a~", "results~0b~", "results~0a", "results"} == {p.name for p in (tmp_path / "storage").iterdir()}
+    assert keys[:2] == sorted(storage.older_than("results/0a/0a1b/", soon))
+    assert keys[:3] == sorted(storage.older_than("results/0a/", soon))
+    assert sorted(keys[:5]) == sorted(storage.older_than("results/", soon))
+    assert sorted(keys) == sorted(storage.older_than("results", soon))
+    assert [] == [*storage.older_than("results/0c/", soon), *storage.older_than("payloads/", soon)]
+
+
+def test_no_two_addresses_are_signed_alike(storage: FileStorage) -> None:
+    """What is signed tells its parts apart, so that text cannot move from one to the next."""
+    parts = [("uploads", "ab", {"c": "d"}), ("uploadsa", "b", {"c": "d"}), ("uploads", "a", {"bc": "d"}), ("uploads", "ab", {"cd": ""})]
+
+    assert 4 == len({storage._signature(*part) for part in parts})
+
+
+def test_those_who_begin_together_have_one_key(tmp_path: Path) -> None:
+    """Whoever uses a new folder at the same moment as others signs with the same key; threads stand for processes here."""
+    for attempt in range(20):
+        start = threading.Barrier(6)
+
+        def link(_: int, folder: Path = tmp_path / str(attempt), start: threading.Barrier = start) -> str:
+            start.wait(10)
+            return FileStorage(folder, clock=Clock()).link("a", seconds=1, content_type="b")
+
+        with ThreadPoolExecutor(6) as threads:
+            links = set(threads.map(link, range(6)))
 
         assert 1 == len(links), links
-        assert "signature=" in links.pop()

@@ -213,6 +213,25 @@ def test_a_worker_starts_once(backend: SqliteBackend, start: Callable[..., Local
     assert [] == threads()
 
 
+def test_a_stop_ends_a_wait(start: Callable[..., LocalWorker], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that waits for messages or for its next sweep stops at once."""
+    monkeypatch.setattr(local_worker, "_LOOK_S", 100 * DEADLINE_S)
+    sweeps = Heard()
+    worker = start(lambda ids: (), sweep=lambda: sweeps("sweep"))
+    sweeps.wait_for(bool)
+
+    assert worker.stop(DEADLINE_S)
+
+
+def test_a_worker_that_was_stopped_first_never_starts(backend: SqliteBackend) -> None:
+    """A stop that comes before the start holds."""
+    worker = LocalWorker(backend, {}, sweep=list, sweep_every_s=1, visibility_s=1, on_failure=print)
+    assert worker.stop(0)
+    worker.start()
+
+    assert [] == threads()
+
+
 def test_a_stop_waits_for_no_longer_than_it_may(backend: SqliteBackend, start: Callable[..., LocalWorker]) -> None:
     """A stop lets work that runs end, says so where it does not in time, and hands out no more messages."""
     begun, go_on = threading.Event(), threading.Event()

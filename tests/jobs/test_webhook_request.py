@@ -239,19 +239,29 @@ def test_slow_handshakes_end_at_the_deadline(trusted: Authority) -> None:
         assert ("retry", None, "timeout") == outcome[:3]
 
 
-def test_receivers_that_do_not_read_end_at_the_deadline(trusted: Authority) -> None:
-    """A request that the receiver does not read is given up when the time is up."""
-    with Receiver(accepts_only, trusted.server()) as receiver:
+def reads_slowly(receiver: Receiver, connection: socket.socket) -> None:
+    while (read := connection.recv(16384)) and not receiver.ended.wait(0.001):
+        receiver.requests.append(read)
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+@pytest.mark.parametrize("behaviour", [accepts_only, reads_slowly])
+def test_receivers_that_do_not_read_end_at_the_deadline(trusted: Authority, behaviour: Behaviour, scheme: str) -> None:
+    """A request that the receiver does not read, or reads a little of all the while, is given up when the time is up."""
+    body = bytes(64 * 2**20)
+    with Receiver(behaviour, trusted.server() if scheme == "https" else None) as receiver:
         outcome = send(
-            check_url(f"https://{HOST}:{receiver.port}/", allow=LAPTOP),
-            bytes(64 * 2**20),
+            check_url(f"{scheme}://{HOST}:{receiver.port}/", allow=LAPTOP),
+            body,
             webhook_id="msg_1",
             secrets=parse_secrets(SECRET),
-            timeout_s=2,
+            timeout_s=1,
             resolve=lambda host, port: ["127.0.0.1"],
         )
 
     assert ("retry", None, "timeout") == outcome[:3]
+    # at 16 KiB a millisecond at most, a request without a deadline would go on to its end
+    assert len(body) / 2 > sum(map(len, receiver.requests))
 
 
 def test_slow_resolvers_end_at_the_deadline() -> None:
