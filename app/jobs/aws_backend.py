@@ -8,7 +8,7 @@ import secrets
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.errors import InternalError, StoreUnavailable
 from app.jobs import aws_queues
@@ -21,12 +21,32 @@ from app.storage.aws_clients import attempts, call, unavailable, within
 
 __all__ = ["AwsBackend", "Urls"]
 
-BY_OWNER: Final = "by_owner"
-BY_DUE: Final = "by_due"
 # BatchGetItem takes at most this many keys.
 _KEYS = 100
 # Many threads' worth: each asks again soon, or never.
 _MOST_UNKNOWN = 256
+
+
+class Index(NamedTuple):
+    """A way into the table: items by one attribute, in the order of another, from one end up to a value."""
+
+    name: str
+    of: str
+    order: str
+    comparison: str
+    newest_first: bool = False
+
+
+BY_OWNER: Final = Index("by_owner", "owner", "mark", "<", newest_first=True)
+BY_DUE: Final = Index("by_due", "shard", "due", "<=")
+
+
+class _Page(NamedTuple):
+    """Keys that an index has, and the last that was looked at; the one that is made of nothing stands before the first."""
+
+    keys: Sequence[dict[str, Any]] = ()
+    last: dict[str, Any] | None = None
+    more: bool = True
 
 
 class AwsBackend:
@@ -65,31 +85,30 @@ class AwsBackend:
         """A caller's jobs after the one of the mark ``before``, newest first; one that cannot be read is left out."""
         found: list[Job] = []
         # Every mark begins with a digit.
-        mark = before or "~"
+        values = {":of": {"S": owner_key(owner)}, ":end": {"S": before or "~"}}
+        page = _Page()
         with within():
-            while len(found) < limit:
-                values = {":of": {"S": owner_key(owner)}, ":end": {"S": mark}}
-                keys, ended = self._query(BY_OWNER, ("owner", "mark"), "<", values, limit - len(found), newest_first=True)
-                found += [record for record in self._records(keys) if isinstance(record, Job) and record.owner == owner]
-                if ended:
-                    break
-                mark = keys[-1]["mark"]["S"]
+            while page.more and len(found) < limit:
+                page = self._query(BY_OWNER, values, limit - len(found), page)
+                found += [record for record in self._records(page.keys) if isinstance(record, Job) and record.owner == owner]
         return found
 
     def due(self, now: float, limit: int) -> list[Record]:
         """Records whose time has come, the oldest first; one that cannot be read is left out, so that none waits for it."""
-        keys: list[dict[str, Any]] = []
         found: list[Record] = []
+        pages = {str(shard): _Page() for shard in range(SHARDS)}
         with within():
-            for shard in range(SHARDS):
-                values = {":of": {"S": str(shard)}, ":end": {"N": number(now)}}
-                keys += self._query(BY_DUE, ("shard", "due"), "<=", values, limit)[0]
-            keys.sort(key=lambda key: float(key["due"]["N"]))
-            for first in range(0, len(keys), limit):
-                found += [record for record in self._records(keys[first : first + limit]) if record.due <= now]
-                if len(found) >= limit:
-                    break
-        return sorted(found[:limit], key=lambda record: record.due)
+            while pages and len(found) < limit:
+                for shard, page in pages.items():
+                    values = {":of": {"S": shard}, ":end": {"N": number(now)}}
+                    pages[shard] = self._query(BY_DUE, values, limit, page)
+                keys = sorted((key for page in pages.values() for key in page.keys), key=lambda key: float(key["due"]["N"]))
+                for first in range(0, len(keys), limit):
+                    found += [record for record in self._records(keys[first : first + limit]) if record.due <= now]
+                    if len(found) >= limit:
+                        break
+                pages = {shard: page for shard, page in pages.items() if page.more}
+        return sorted(found, key=lambda record: record.due)[:limit]
 
     def send(self, queue: Queue, ids: Sequence[str], delay_s: float = 0.0) -> None:
         """Tell a worker of records."""
@@ -116,23 +135,23 @@ class AwsBackend:
             return "Delete", {**asked, "Key": {"pk": {"S": key_of(found)}}}
         return "Put", {**asked, "Item": item_of(new._replace(revision=(old or new).revision + 1), token)}
 
-    def _query(
-        self, index: str, key: tuple[str, str], comparison: str, values: dict[str, Any], limit: int, *, newest_first: bool = False
-    ) -> tuple[list[dict[str, Any]], bool]:
-        """Keys in an index, and whether there are no more of them."""
+    def _query(self, index: Index, values: dict[str, Any], limit: int, before: _Page) -> _Page:
+        """The page that follows another."""
         answer = call(
             "dynamodb",
             "query",
             TableName=self._table,
-            IndexName=index,
-            KeyConditionExpression=f"#of = :of AND #order {comparison} :end",
+            IndexName=index.name,
+            KeyConditionExpression=f"#of = :of AND #order {index.comparison} :end",
             # Some names are words of DynamoDB's own ("Reserved words").
-            ExpressionAttributeNames=dict(zip(("#of", "#order"), key, strict=True)),
+            ExpressionAttributeNames={"#of": index.of, "#order": index.order},
             ExpressionAttributeValues=values,
             Limit=limit,
-            ScanIndexForward=not newest_first,
+            ScanIndexForward=not index.newest_first,
+            **({"ExclusiveStartKey": before.last} if before.last else {}),
         )
-        return answer["Items"], "LastEvaluatedKey" not in answer
+        last = answer.get("LastEvaluatedKey")
+        return _Page(answer["Items"], last, more=last is not None)
 
     def _records(self, keys: Sequence[dict[str, Any]]) -> list[Record]:
         """The records themselves as the last writes left them, in the order of their keys; what is gone is left out."""

@@ -57,12 +57,24 @@ def done_and_refused(status: int, code: str, act: Callable[[], object] = object)
     return fault
 
 
-def silent(moto: Application, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Nothing is answered until the caller hangs up."""
-    environ["werkzeug.socket"].settimeout(_LONGEST_S)
-    environ["werkzeug.socket"].recv(1)
-    _hang_up(environ)
-    return []
+def late(seconds: float) -> Fault:
+    """moto is asked only after so long, and not at all where the caller has hung up by then."""
+
+    def fault(moto: Application, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        connection = environ["werkzeug.socket"]
+        connection.settimeout(seconds)
+        try:
+            connection.recv(1)
+        except TimeoutError:
+            connection.settimeout(None)
+            return moto(environ, start_response)
+        _hang_up(environ)
+        return []
+
+    return fault
+
+
+silent = late(_LONGEST_S)
 
 
 def truncated(moto: Application, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -48,7 +48,7 @@ class AwsServer:
         self.faults: list[tuple[str, Fault]] = []
         self.requests: list[str] = []
         self.ahead_s = 0.0
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto: Application = DomainDispatcherApplication(create_backend_app)
         self._records = threading.Lock()
         # moto's own clock for queues; the process has one server.
         moto.sqs.models.unix_time_millis = lambda: self.now() * 1000

@@ -46,11 +46,11 @@ def table_definition(name: str) -> dict[str, Any]:
         ],
         "GlobalSecondaryIndexes": [
             {
-                "IndexName": index,
-                "KeySchema": [{"AttributeName": of, "KeyType": "HASH"}, {"AttributeName": order, "KeyType": "RANGE"}],
+                "IndexName": index.name,
+                "KeySchema": [{"AttributeName": index.of, "KeyType": "HASH"}, {"AttributeName": index.order, "KeyType": "RANGE"}],
                 "Projection": keys,
             }
-            for index, of, order in ((BY_OWNER, "owner", "mark"), (BY_DUE, "shard", "due"))
+            for index in (BY_OWNER, BY_DUE)
         ],
     }
 

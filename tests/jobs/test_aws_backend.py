@@ -183,6 +183,17 @@ def test_what_an_index_says_is_looked_up(aws: Aws) -> None:
     assert [stays] == aws.backend.due(NOW, 10)
 
 
+def test_what_an_index_says_is_anothers_now(aws: Aws) -> None:
+    """A record that has another owner by the time it is read is not shown to the one whom the index named (N6)."""
+    job = aws.keep(queued())
+
+    def change() -> None:
+        assert aws.backend.write([Change(job, job._replace(owner="another"))])
+
+    aws.server.fail("Query", meanwhile(change))
+    assert [] == aws.backend.owned("owner", 10)
+
+
 def test_unprocessed_keys_are_asked_for_again(aws: Aws) -> None:
     """An answer that has a part of the records is completed (F-42); one that never has any is the store's failure."""
     jobs = [aws.keep(queued(due=NOW + number)) for number in range(5)]
@@ -210,15 +221,15 @@ def test_unprocessed_keys_are_asked_for_again(aws: Aws) -> None:
         aws.backend.due(NOW + 9, 10)
 
 
-def test_a_damaged_record_is_in_nobodys_way(aws: Aws) -> None:
-    """A record that this release cannot read is passed over where others wait behind it."""
-    jobs = [aws.keep(queued(due=NOW + number, created=NOW - number)) for number in range(3)]
-    broken = {"pk": {"S": f"job#{jobs[0].id}"}}
+def test_damaged_records_are_in_nobodys_way(aws: Aws) -> None:
+    """Records that this release cannot read are passed over where others wait behind them, however many they are."""
+    jobs = [aws.keep(queued(due=NOW + number, created=NOW - number)) for number in range(40)]
     update = {"UpdateExpression": "SET document = :none", "ExpressionAttributeValues": {":none": {"B": b"{"}}}
-    call("dynamodb", "update_item", TableName=aws.names.table, Key=broken, **update)
+    for job in jobs[:38]:
+        call("dynamodb", "update_item", TableName=aws.names.table, Key={"pk": {"S": f"job#{job.id}"}}, **update)
 
-    assert jobs[1:] == aws.backend.owned("owner", 2)
-    assert jobs[1:2] == aws.backend.due(NOW + 9, 1)
+    assert jobs[38:] == aws.backend.owned("owner", 2)
+    assert jobs[38:] == aws.backend.due(NOW + 99, 2)
 
 
 def test_dynamodb_deletes_what_is_over(aws: Aws) -> None:

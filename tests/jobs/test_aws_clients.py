@@ -101,10 +101,10 @@ def test_s3_slows_down(aws: Aws) -> None:
     assert 4 == aws.server.asked("PUT")
 
 
-def test_a_server_that_is_silent_is_left(aws: Aws) -> None:
+def test_a_server_that_is_late_is_left(aws: Aws) -> None:
     """An attempt ends with the time that is left, and none is begun that could not end in it."""
     job = aws.keep(queued())
-    aws.server.fail("GetItem", aws_faults.silent)
+    aws.server.fail("GetItem", aws_faults.late(SHORT_S + 0.5))
 
     with pytest.raises(StoreUnavailable), within(time.monotonic() + SHORT_S):
         aws.backend.read(Job, job.id)

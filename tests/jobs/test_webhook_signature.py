@@ -168,3 +168,15 @@ def test_keys_are_not_printed() -> None:
 
     assert "Secrets(1)" == repr(secrets) == str(secrets)
     assert not hasattr(secrets, "__dict__")
+
+
+def test_a_generated_secret_is_base64_alone() -> None:
+    """Where a secret may be bare, 64 letters and digits sign as they do behind whsec_, and one beside the other as well; elsewhere they are refused."""
+    bare, old = "a1" * 32, "Zz9" * 16
+    signed = sign(parse_secrets(f"whsec_{bare} whsec_{old}"), "msg_1", 1, b"{}")
+
+    assert signed == sign(parse_secrets(f"{bare} whsec_{old}", bare=True), "msg_1", 1, b"{}")
+    with pytest.raises(SettingError, match="does not begin with whsec_"):
+        parse_secrets(bare)
+    with pytest.raises(SettingError, match="is not base64"):
+        parse_secrets(bare[:-1], bare=True)

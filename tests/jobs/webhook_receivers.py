@@ -86,18 +86,18 @@ Behaviour = Callable[["Receiver", socket.socket], None]
 
 
 class Receiver:
-    """A server on a free port of 127.0.0.1 that does one thing with every connection.
+    """A server, on a free port of 127.0.0.1 unless told otherwise, that does one thing with every connection.
 
     ``accepted`` counts the connections, ``requests`` holds what was read of each request, ``sent`` what was written.
     """
 
-    def __init__(self, behaviour: Behaviour, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> None:
+    def __init__(self, behaviour: Behaviour, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0) -> None:
         self._behaviour, self._tls = behaviour, tls
         self.accepted = self.sent = 0
         self.requests: list[bytes] = []
         self.ended = threading.Event()
         self._last: object = None
-        self._listener = socket.create_server((address, 0))
+        self._listener = socket.create_server((address, port))
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept)]
 
