@@ -19,6 +19,10 @@ RUN cd /opt/python \
       pyarrow/src pyarrow/include pyarrow/*flight* pyarrow/libarrow_s3.so* pyarrow/_s3fs.* pyarrow/_pyarrow_cpp_tests.* \
     && find . -depth -type d \( -name tests -o -name test -o -name __pycache__ \) -exec rm -rf {} + \
     && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.h' -o -name '*.hpp' -o -name '*.cpp' \) -delete
+# botocore describes 400 services. Used are those of jobs, and sts by botocore itself for a Kubernetes service account's role;
+# the files beside the folders are about all services.
+RUN cd /opt/python/botocore/data \
+    && find . -mindepth 1 -maxdepth 1 -type d ! -name dynamodb ! -name s3 ! -name secretsmanager ! -name sqs ! -name sts -exec rm -rf {} +
 COPY entrypoint.sh /entrypoint.sh
 COPY handler.py /var/task/handler.py
 COPY app /var/task/app
@@ -65,6 +69,8 @@ ENV PYTHONPATH=/opt/python:/var/task \
     # pydantic would read the metadata of every installed package at its first model
     PYDANTIC_DISABLE_PLUGINS=__all__ \
     MODEL_DIR=/var/task/models \
+    # of `serve`: the one place that any user may write to where the root is read-only
+    JOBS_DIR=/tmp/onnx-lambda \
     HOST=0.0.0.0 \
     PORT=8080
 WORKDIR /var/task
@@ -76,4 +82,6 @@ CMD ["handler.handler"]
 # image as the image's user; so template.yaml builds the stage above: https://docs.aws.amazon.com/lambda/latest/dg/python-image.html
 # Everywhere else the same files run as this user.
 FROM lambda
+# A volume that is mounted here is this user's: JOBS_DIR=/var/lib/onnx-lambda keeps jobs beyond the container.
+RUN install -d -o 10001 -g 10001 /var/lib/onnx-lambda
 USER 10001:10001

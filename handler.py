@@ -107,7 +107,7 @@ _answer = event_handler(program, ThroughMangum(program))
 
 
 def handler(event: Any, context: Any) -> Any:
-    """Answer one invocation: API Gateway, Function URL, load balancer, direct invoke, schedule.
+    """Answer one invocation: API Gateway, Function URL, load balancer, direct invoke, schedule, and with jobs their queues and sweeper.
 
     :raises UnknownEvent: for an event that nothing here knows.
     """

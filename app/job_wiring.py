@@ -105,7 +105,9 @@ class JobParts:
 
         folder = Path(settings.jobs_dir)
         storage = FileStorage(folder / "storage")
-        return Stores(SqliteBackend(folder / "jobs.db", max_receives=policy.max_attempts + _MORE_RECEIVES), storage, policy, note=self._note)
+        return Stores(
+            SqliteBackend(folder / "jobs.db", max_receives=policy.max_attempts + _MORE_RECEIVES), storage, policy, note=self._note
+        )
 
     @cached_property
     def _worker(self) -> "Worker":
@@ -179,7 +181,7 @@ class JobParts:
             else:
                 from app.storage.aws_clients import secret
 
-                secrets = parse_secrets(secret(self._settings.webhook_secrets_arn), "WEBHOOK_SECRETS_ARN")
+                secrets = parse_secrets(secret(self._settings.webhook_secrets_arn), "WEBHOOK_SECRETS_ARN", bare=True)
             self._read_secrets = time.monotonic(), secrets
         return secrets
 

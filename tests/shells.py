@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def http_api_event(request: httpx.Request) -> dict[str, Any]:
+def http_api_event(request: httpx.Request, authorizer: Mapping[str, Any]) -> dict[str, Any]:
     """An HTTP API event (payload 2.0) as API Gateway makes it: bodies that are no text come in base64."""
     body = request.read()
     path = request.url.raw_path.decode().partition("?")[0]
@@ -66,6 +66,7 @@ def http_api_event(request: httpx.Request) -> dict[str, Any]:
             "requestId": f"gateway-{time.monotonic_ns()}",
             "routeKey": "$default",
             "stage": "$default",
+            **({"authorizer": authorizer} if authorizer else {}),
         },
         "body": base64.b64encode(body).decode() if encoded else text,
         "isBase64Encoded": encoded,
@@ -75,11 +76,12 @@ def http_api_event(request: httpx.Request) -> dict[str, Any]:
 class EventTransport(httpx.BaseTransport):
     """Sends each request as a Lambda event to a function that answers events."""
 
-    def __init__(self, invoke: Callable[[dict[str, Any]], Any]) -> None:
+    def __init__(self, invoke: Callable[[dict[str, Any]], Any], subject: str = "") -> None:
         self._invoke = invoke
+        self._authorizer = {"jwt": {"claims": {"iss": "https://issuer.test", "sub": subject}, "scopes": None}} if subject else {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        answer = self._invoke(http_api_event(request))
+        answer = self._invoke(http_api_event(request, self._authorizer))
         assert set(answer) == {"statusCode", "headers", "body", "isBase64Encoded"}, answer
         body = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
         return httpx.Response(answer["statusCode"], headers=answer["headers"], stream=httpx.ByteStream(body), request=request)
@@ -88,10 +90,25 @@ class EventTransport(httpx.BaseTransport):
 @contextlib.contextmanager
 def in_process(models: Path, *, fast_lane: bool, **settings: str) -> Iterator[httpx.Client]:
     """The Lambda handler in this process: the fast lane, or everything through Mangum and FastAPI."""
+    with tenants(models, fast_lane=fast_lane, **settings) as client_of:
+        yield client_of("")
+
+
+@contextlib.contextmanager
+def tenants(models: Path, *, fast_lane: bool, **settings: str) -> Iterator[Callable[[str], httpx.Client]]:
+    """The same; gives clients by the subject of the JWT that the gateway has checked, "" for one who has shown none."""
     program = wire({"MODEL_DIR": str(models), "HTTP_FAST_LANE": "on" if fast_lane else "off", "JOBS": "off", **settings})
     answer = event_handler(program, ThroughMangum(program))
-    with httpx.Client(transport=EventTransport(lambda event: answer(event, Context())), base_url="http://lambda") as client:
-        yield client
+    with contextlib.ExitStack() as stack:
+        if program.parts and settings.get("JOBS") == "sqlite":
+            stack.callback(program.parts.stores.backend.close)
+            stack.callback(program.parts.local_worker.stop, START_S)
+
+        def client_of(subject: str) -> httpx.Client:
+            transport = EventTransport(lambda event: answer(event, Context()), subject)
+            return stack.enter_context(httpx.Client(transport=transport, base_url="http://lambda", timeout=60))
+
+        yield client_of
 
 
 @contextlib.contextmanager

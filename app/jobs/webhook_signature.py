@@ -42,9 +42,10 @@ class Secrets:
         return [hmac.digest(key, signed, hashlib.sha256) for key in self._keys]
 
 
-def parse_secrets(text: str, setting: str = "WEBHOOK_SECRETS") -> Secrets:
+def parse_secrets(text: str, setting: str = "WEBHOOK_SECRETS", *, bare: bool = False) -> Secrets:
     """The secrets of a setting: the current one, and after a space the previous one.
 
+    :param bare: whether a secret may be base64 alone: Secrets Manager generates letters and digits, and puts nothing before them.
     :raises SettingError: saying which of them is wrong and how, and never what it is.
     """
     words = text.split()
@@ -52,7 +53,10 @@ def parse_secrets(text: str, setting: str = "WEBHOOK_SECRETS") -> Secrets:
         raise SettingError(
             f"{setting} has {len(words)} secrets; expected the current one and, while receivers change over, the previous one after a space"
         )
-    keys = tuple(_read_key(word, f"{setting}: the {place} secret") for word, place in zip(words, ("first", "second"), strict=False))
+    keys = tuple(
+        _read_key(word if word.startswith(PREFIX) or not bare else PREFIX + word, f"{setting}: the {place} secret")
+        for word, place in zip(words, ("first", "second"), strict=False)
+    )
     if len(set(keys)) != len(keys):
         raise SettingError(f"{setting}: the two secrets are the same; leave one of them out")
     return Secrets(keys)

@@ -19,6 +19,7 @@ _LAST_CALL_S = 0.5
 _LONGEST_S = 900.0
 _VERSION = 1
 _KINDS = ("job", "delivery")
+_LONGEST_ID = 128
 
 
 def is_delivery(event: Any) -> bool:
@@ -69,8 +70,9 @@ def _named(body: Any) -> tuple[str, str]:
         found = orjson.loads(body)
     except (orjson.JSONDecodeError, TypeError):
         return "", ""
-    if isinstance(found, dict) and found.get("v") == _VERSION:
-        for kind in _KINDS:
-            if isinstance(found.get(kind), str):
-                return kind, found[kind]
-    return "", ""
+    # One member more is a later release's, which knows what to do with it.
+    if not isinstance(found, dict) or len(found) != 2 or type(version := found.get("v")) is not int or version != _VERSION:
+        return "", ""
+    kind, record_id = next((item for item in found.items() if item[0] != "v"), ("", ""))
+    known = kind in _KINDS and isinstance(record_id, str) and 0 < len(record_id) <= _LONGEST_ID
+    return (kind, record_id) if known else ("", "")

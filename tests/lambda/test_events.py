@@ -1,14 +1,17 @@
 """Every sample of events/ is answered by the function as a user who tries it expects."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.errors import UnknownEvent
+from app.storage.aws_clients import until
 from app.wiring import event_handler, wire
 from handler import ThroughMangum
 from tests import lambda_samples
+from tests.jobs.moto_stores import moto_names
 from tests.shells import Context, copy_models
 
 
@@ -20,15 +23,43 @@ def invoke(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return event_handler(program, ThroughMangum(program))
 
 
+@pytest.fixture(scope="module")
+def invoke_with_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The function with JOBS=aws."""
+    folder = copy_models(tmp_path_factory.mktemp("events") / "models")
+    with moto_names() as (_, names):
+        settings = {"JOBS_TABLE": names.table, "JOBS_BUCKET": names.bucket, "JOBS_QUEUE_URL": names.jobs.messages}
+        settings |= {"JOBS_DEAD_QUEUE_URL": names.jobs.dead, "WEBHOOKS_QUEUE_URL": names.webhooks.messages}
+        program = wire({"MODEL_DIR": str(folder), "AWS_LAMBDA_FUNCTION_NAME": "f", "JOBS": "aws", **settings})
+        yield event_handler(program, ThroughMangum(program))
+    # Of this thread; on Lambda the next invocation sets its own.
+    until(None)
+
+
 def test_every_sample_has_an_expected_answer() -> None:
     """A sample without an expectation, or an expectation without a sample, is a mistake."""
-    assert sorted(lambda_samples.EXPECTED) == sorted(path.stem for path in lambda_samples.FOLDER.iterdir())
+    expected = lambda_samples.EXPECTED | lambda_samples.EXPECTED_OF_JOBS
+
+    assert sorted(expected) == sorted(path.stem for path in lambda_samples.FOLDER.iterdir())
 
 
 @pytest.mark.parametrize("name", list(lambda_samples.EXPECTED))
 def test_sample(invoke: Any, name: str) -> None:
     """The sample gets its answer."""
     lambda_samples.check(name, invoke(lambda_samples.event(name), Context()))
+
+
+@pytest.mark.parametrize("name", [*lambda_samples.EXPECTED_OF_JOBS, *lambda_samples.EXPECTED])
+def test_sample_with_jobs(invoke_with_jobs: Any, name: str) -> None:
+    """With jobs on AWS the samples of jobs get their answers, and all others the same as without."""
+    lambda_samples.check(name, invoke_with_jobs(lambda_samples.event(name), Context()))
+
+
+@pytest.mark.parametrize("name", list(lambda_samples.EXPECTED_OF_JOBS))
+def test_without_jobs_their_events_are_unknown(invoke: Any, name: str) -> None:
+    """A function without jobs fails on their events, so that a queue that is wired to it loses nothing."""
+    with pytest.raises(UnknownEvent):
+        invoke(lambda_samples.event(name), Context())
 
 
 def test_unknown_event_raises(invoke: Any) -> None:

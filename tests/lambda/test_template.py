@@ -2,71 +2,31 @@
 
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from app.http.routes import ROUTES
+from tests.template import ROOT, SAM_PYTHON, expanded, of_type, written
 
-ROOT = Path(__file__).parent.parent.parent
-SAM_PYTHON = ROOT / ".venv-sam" / "bin" / "python"
-# Runs in SAM's own environment: the template's path in, the CloudFormation template out.
-TRANSLATE = """
-import json, sys
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
-import boto3
-
-class NoManagedPolicies:
-    def load(self):
-        return {"AWSLambdaBasicExecutionRole": "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}
-
-template = yaml_parse(open(sys.argv[1]).read())
-for resource in template["Resources"].values():
-    if resource.get("Properties", {}).get("PackageType") == "Image":
-        resource["Properties"]["ImageUri"] = "123456789012.dkr.ecr.us-east-1.amazonaws.com/onnx-lambda@sha256:" + "0" * 64
-boto3.setup_default_session(region_name="us-east-1")
-print(json.dumps(transform(template, {}, NoManagedPolicies())))
-"""
+# Where jobs are kept is S3 on AWS, which takes and gives these bodies itself.
+OF_SERVE = {("PUT", "/uploads/{id}"), ("GET", "/downloads/{id}")}
 
 
-class _Loader(yaml.SafeLoader):
-    """CloudFormation's tags become their long form."""
-
-
-def _tag(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> Any:
-    value = loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
-    return {"Ref": value} if name == "Ref" else {f"Fn::{name}": value}
-
-
-_Loader.add_multi_constructor("!", _tag)
-
-
-@pytest.fixture(scope="module")
-def template() -> dict[str, Any]:
+@pytest.fixture(name="template", scope="module")
+def _template() -> dict[str, Any]:
     """The template as written."""
-    found: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _Loader)
-    return found
+    return written()
 
 
-@pytest.fixture(scope="module")
-def expanded() -> dict[str, Any]:
+@pytest.fixture(name="expanded", scope="module")
+def _expanded() -> dict[str, Any]:
     """The resources that CloudFormation would make, by logical id."""
-    done = subprocess.run(
-        [SAM_PYTHON, "-W", "ignore", "-c", TRANSLATE, ROOT / "template.yaml"],
-        capture_output=True,
-        check=True,
-        timeout=60,
-        env={"AWS_DEFAULT_REGION": "us-east-1"},
-    )
-    found: dict[str, Any] = json.loads(done.stdout)["Resources"]
-    return found
+    return expanded()
 
 
 def _only(resources: dict[str, Any], kind: str) -> dict[str, Any]:
-    (found,) = [resource["Properties"] for resource in resources.values() if resource["Type"] == kind]
+    (found,) = of_type(resources, kind).values()
     return dict(found)
 
 
@@ -95,14 +55,15 @@ def _place(method: str, path: str, places: set[tuple[str, str]]) -> tuple[str, s
 
 
 def test_routes_are_those_of_the_table(template: dict[str, Any]) -> None:
-    """Every row of the route table has a place in the template, and every place a row."""
-    (function,) = [r for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
-    events = [event["Properties"] for event in function["Properties"]["Events"].values() if event["Type"] == "HttpApi"]
+    """Every row of the route table has a place in the template, but for the two of `serve` alone, and every place a row."""
+    functions = of_type(template["Resources"], "AWS::Serverless::Function")
+    events = [event["Properties"] for event in functions.pop("OnnxLambda")["Events"].values()]
     places = {(event["Method"], event["Path"]) for event in events}
     used = {(route.method, route.path): _place(route.method, route.path, places) for route in ROUTES}
 
-    assert [] == [route for route, place in used.items() if place is None]
-    assert places == set(used.values())
+    assert OF_SERVE == {route for route, place in used.items() if place is None}
+    assert places == set(used.values()) - {None}
+    assert not any(event["Type"] == "HttpApi" for function in functions.values() for event in function["Events"].values())
 
 
 def test_only_the_liveness_check_is_open(expanded: dict[str, Any]) -> None:
@@ -125,29 +86,29 @@ def test_events_have_the_payload_that_the_gateway_reads(expanded: dict[str, Any]
 
 def test_function_ends_before_the_gateway_gives_up(expanded: dict[str, Any]) -> None:
     """The function's own 504 comes before the HTTP API's silent 503 at 30 s."""
-    function = _only(expanded, "AWS::Lambda::Function")
+    function = expanded["OnnxLambda"]["Properties"]
 
     assert function["Timeout"] < 30
     assert "Image" == function["PackageType"]
 
 
 def test_function_may_write_its_own_logs_only(expanded: dict[str, Any]) -> None:
-    """No managed policy and no wildcard: the role writes to the one log group that the function logs to."""
-    role = _only(expanded, "AWS::IAM::Role")
+    """Where jobs are off the role has no managed policy and no wildcard: it writes to the one log group that the function logs to."""
+    role = expanded["FunctionRole"]["Properties"]
     (statement,) = role["Policies"][0]["PolicyDocument"]["Statement"]
 
     assert "ManagedPolicyArns" not in role
     assert ["logs:CreateLogStream", "logs:PutLogEvents"] == statement["Action"]
     assert {"Fn::GetAtt": ["FunctionLogs", "Arn"]} == statement["Resource"]
-    assert {"LogGroup": {"Ref": "FunctionLogs"}} == _only(expanded, "AWS::Lambda::Function")["LoggingConfig"]
+    assert {"LogGroup": {"Ref": "FunctionLogs"}} == expanded["OnnxLambda"]["Properties"]["LoggingConfig"]
 
 
 def test_no_log_is_kept_for_ever(expanded: dict[str, Any]) -> None:
     """Every log group has a retention."""
-    groups = [resource["Properties"] for resource in expanded.values() if resource["Type"] == "AWS::Logs::LogGroup"]
+    groups = of_type(expanded, "AWS::Logs::LogGroup")
 
-    assert 2 == len(groups)
-    assert all(group["RetentionInDays"] for group in groups)
+    assert 5 == len(groups)
+    assert all(group["RetentionInDays"] for group in groups.values())
 
 
 def test_api_is_throttled_and_logged(expanded: dict[str, Any]) -> None:
