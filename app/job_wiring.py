@@ -38,6 +38,9 @@ class JobParts:
         self._observer = observer
         self._lock = threading.RLock()
         self._read_secrets: tuple[float, Secrets | None] = (0.0, None)
+        if settings.webhook_secrets:
+            # A key that signs nothing is found out at the start, and not by the first webhook.
+            self._secrets()
 
     def jobs(self, deadline: float | None) -> "Jobs":
         """What callers do with jobs.

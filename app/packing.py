@@ -1,7 +1,12 @@
-"""Several decoded requests as one: their rows joined into one run, and its outputs split again. Pure."""
+"""Several decoded requests as one: their rows joined into one run, and its outputs split again. Pure.
+
+A first dimension with a name is not always one of rows that do not know of each other: a sum along it, a batch norm, a scale that is
+taken from all values (dynamic quantisation) make a row's answer depend on its neighbours, who may be other callers; and a matrix
+product of one row may be rounded otherwise than that of many. So a pack is run as one only after :class:`Packs` has tried its shape.
+"""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -11,6 +16,11 @@ from app.tensors import Array, Signature, Value
 Decoded = TypeVar("Decoded")
 # Joined inputs are a copy, and what a graph keeps on its way grows with them.
 _MOST_BYTES = 32 * 1024 * 1024
+_MOST_SHAPES = 1024
+# Rounding of a pack differs by its shape alone; what its values do is tried with values of our own, which every request gets others of.
+_PROBES = 2
+_WORDS = ("a", "bb cc", "a much longer text of more words than that")
+Run = Callable[[Call], Mapping[str, Value]]
 
 
 def key_of(call: Call, signature: Signature) -> Hashable | None:
@@ -66,6 +76,67 @@ def portions(pack: Sequence[Decoded], call_of: Callable[[Decoded], Call]) -> Ite
         yield part
 
 
+class Packs:
+    """Which packs a model answers as it answers their requests alone, to the last bit."""
+
+    def __init__(self) -> None:
+        # None: seen once
+        self._equal: dict[Hashable, bool | None] = {}
+
+    def may_run(self, shape: Hashable) -> bool:
+        """Whether packs of this shape (model, :func:`key_of`, rows of each request) are known to be answered so."""
+        return bool(self._equal.get(shape))
+
+    def learn(self, shape: Hashable, calls: Sequence[Call], signature: Signature, run: Run) -> None:
+        """Try a pack of a shape that has come for the second time, beside runs of each request alone.
+
+        One that comes once is not worth it. A run that fails tells nothing good, so that such packs stay apart.
+        """
+        if shape not in self._equal:
+            if len(self._equal) >= _MOST_SHAPES:
+                self._equal.clear()
+            self._equal[shape] = None
+        elif self._equal[shape] is None:
+            try:
+                self._equal[shape] = all(_is_answered_alike(trial, signature, run) for trial in _trials(calls, signature))
+            except Exception:  # whatever it was, the requests themselves have their answers
+                self._equal[shape] = False
+
+
+def _is_answered_alike(calls: Sequence[Call], signature: Signature, run: Run) -> bool:
+    parts = split(run(calls[0]._replace(inputs=joined(calls))), [rows_of(call) for call in calls], signature)
+    return parts is not None and are_equal(parts, [run(call) for call in calls])
+
+
+def _trials(calls: Sequence[Call], signature: Signature) -> Iterator[list[Call]]:
+    """The pack itself, packs of made-up values, and one of both by turns; with every output of rows, as one alone may hide what others show."""
+    wanted = tuple(name for name in signature.output_by_name if name in calls[0].outputs or _has_rows(signature, (name,)))
+    calls = [call._replace(outputs=wanted) for call in calls]
+    yield list(calls)
+    for seed in range(_PROBES):
+        chance = np.random.default_rng(seed)
+        made = [
+            call._replace(inputs={name: _made_up(cast(Array, value), place, seed, chance) for name, value in call.inputs.items()})
+            for place, call in enumerate(calls)
+        ]
+        yield made
+        yield [(call, other)[(place + seed) % 2] for place, (call, other) in enumerate(zip(calls, made, strict=True))]
+
+
+def _made_up(value: Array, place: int, seed: int, chance: np.random.Generator) -> Array:
+    """Values of another range for each request, as what is taken from all of them is then another for a pack."""
+    made: Any
+    if value.dtype.kind == "f":
+        made = chance.normal(size=value.shape) if seed else chance.uniform(0.01, 1.0, value.shape)
+        made = made * 7.0 ** (place % 3)
+    elif value.dtype.kind == "O":
+        made = chance.choice(np.array(_WORDS[: 1 + place % 3], object), value.shape)
+    else:
+        # Small numbers are fit for most indices; a table that has not even those refuses them.
+        made = chance.integers(0, 2 + place % 2, value.shape)
+    return np.asarray(made).astype(value.dtype)
+
+
 def are_equal(some: Sequence[Mapping[str, Value]], others: Sequence[Mapping[str, Value]]) -> bool:
     """Whether two lists of outputs hold the same bits."""
     return all(_bits(one[name]) == _bits(other[name]) for one, other in zip(some, others, strict=True) for name in one)
@@ -81,5 +152,12 @@ def _has_rows(signature: Signature, outputs: Sequence[str]) -> bool:
     specs = [*signature.inputs, *(signature.output_by_name[name] for name in outputs if name not in signature.constant_outputs)]
     if any(spec.sequence or spec.optional or not spec.shape or isinstance(spec.shape[0], int) for spec in specs):
         return False
+    # A class that is chosen does not show how near the next one was.
+    if "float" in {spec.datatype.kind for spec in signature.inputs} and not _shows_rounding(signature):
+        return False
     names = {spec.shape[0] for spec in specs if spec.shape} - {None}
     return len(names) <= 1 and all(name not in spec.shape[1:] for spec in specs if spec.shape for name in names)
+
+
+def _shows_rounding(signature: Signature) -> bool:
+    return any(spec.datatype.kind == "float" and spec.name not in signature.constant_outputs for spec in signature.outputs)

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple, cast
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from app import result_size
 from app.codecs import reader_of, writer_of
@@ -12,6 +13,12 @@ from app.inference.loading import Loaded
 from app.inference.repository import Repository
 from app.report import Report
 from app.tensors import Signature, Value
+
+if TYPE_CHECKING:
+    from app.packing import Packs
+
+# What requests that have their answers may wait while packs of their shape are tried for the next ones.
+_TRIAL_S = 5.0
 
 
 class PredictionRequest(NamedTuple):
@@ -61,8 +68,12 @@ class Predictor:
         self._repository = repository
         self.max_body_bytes = max_body_bytes
         self._max_result_bytes = max_result_bytes
-        # whether the requests of a model version may be packed, where that was tried
-        self._packs: dict[tuple[str, str], bool] = {}
+
+    @cached_property
+    def _packs(self) -> "Packs":
+        from app.packing import Packs
+
+        return Packs()
 
     def answer(self, request: PredictionRequest, report: Report | None = None) -> PredictionResponse:
         """Decode, run, encode.
@@ -104,66 +115,54 @@ class Predictor:
                 continue
             key = packing.key_of(decoded.call, loaded.signature)
             packs.setdefault((place,) if key is None else (loaded.name, loaded.version, key), []).append(decoded)
-        for pack in packs.values():
-            self._answer_pack(pack, found)
+        for key, pack in packs.items():
+            self._answer_pack(key, pack, found)
         return cast(list[PredictionResponse | Problem], found)
 
-    def _answer_pack(self, pack: list[_Decoded], found: list[PredictionResponse | Problem | None]) -> None:
-        """Run a pack as one; a run that fails is halved until only what makes it fail has failed."""
+    def _answer_pack(self, key: Hashable, pack: list[_Decoded], found: list[PredictionResponse | Problem | None]) -> None:
         from app import packing
 
+        if len(pack) > 1:
+            # Packs of the same rows in another order have one shape.
+            pack.sort(key=lambda decoded: packing.rows_of(decoded.call))
         for part in packing.portions(pack, lambda decoded: decoded.call):
-            started = time.perf_counter()
-            try:
-                outputs = self._run_pack(part)
-            except Exception as error:
-                if len(part) == 1 or isinstance(error, DeadlineExceeded):
-                    for decoded in part:
-                        found[decoded.place] = _problem(error)
-                        decoded.loaded.statistics.count(decoded.report.phases, 0.0, rows=decoded.report.rows, failed=True)
-                else:
-                    self._answer_pack(part[: len(part) // 2], found)
-                    self._answer_pack(part[len(part) // 2 :], found)
-                continue
-            took = (time.perf_counter() - started) / len(part)
-            for decoded, values in zip(part, outputs, strict=True):
-                decoded.report.phases["run"] = took
-                found[decoded.place] = self._finish(decoded, values)
+            shape = (key, tuple(packing.rows_of(decoded.call) for decoded in part)) if len(part) > 1 else None
+            outputs = self._run_pack(part) if shape and self._packs.may_run(shape) else None
+            for i, decoded in enumerate(part):
+                found[decoded.place] = self._finish(decoded, outputs[i] if outputs else None)
+            until = time.monotonic() + _TRIAL_S
+            if shape and not outputs and all(d.request.deadline is None or until < d.request.deadline for d in part):
+                loaded = part[0].loaded
+                self._packs.learn(shape, [d.call for d in part], loaded.signature, partial(self._run, loaded, deadline=until))
 
-    def _run_pack(self, pack: list[_Decoded]) -> list[dict[str, Value]]:
+    def _run_pack(self, pack: list[_Decoded]) -> list[dict[str, Value]] | None:
+        """Each request's outputs from one run; None where that fails: whoever makes it fail then fails alone."""
         from app import packing
 
         loaded, calls = pack[0].loaded, [decoded.call for decoded in pack]
         deadline = min((d.request.deadline for d in pack if d.request.deadline is not None), default=None)
-
-        def alone() -> list[dict[str, Value]]:
-            return [self._run(loaded, call, deadline) for call in calls]
-
-        if len(pack) == 1:
-            return alone()
-        model = (loaded.name, loaded.version)
-        if self._packs.get(model) is False:
-            return alone()
-        together = self._run(loaded, calls[0]._replace(inputs=packing.joined(calls)), deadline)
-        parts = packing.split(together, [packing.rows_of(call) for call in calls], loaded.signature)
-        if parts is not None and self._packs.get(model):
-            return parts
-        # A first dimension with a name is not always one of rows that do not know of each other (a sequence, a batch norm): a model is
-        # packed only after it has answered its first pack as it answers each request by itself, to the last bit.
-        separate = alone()
-        self._packs[model] = parts is not None and packing.are_equal(parts, separate)
-        return separate
-
-    def _finish(self, decoded: _Decoded, outputs: dict[str, Value]) -> PredictionResponse | Problem:
-        failed = True
+        started = time.perf_counter()
         try:
+            together = self._run(loaded, calls[0]._replace(inputs=packing.joined(calls)), deadline)
+        except Exception:
+            return None
+        for decoded in pack:
+            decoded.report.phases["run"] = (time.perf_counter() - started) / len(pack)
+        return packing.split(together, [packing.rows_of(call) for call in calls], loaded.signature)
+
+    def _finish(self, decoded: _Decoded, outputs: dict[str, Value] | None) -> PredictionResponse | Problem:
+        phases, failed = decoded.report.phases, True
+        try:
+            if outputs is None:
+                started = time.perf_counter()
+                outputs = self._run(decoded.loaded, decoded.call, decoded.request.deadline)
+                phases["run"] = time.perf_counter() - started
             response = self._encoded(decoded, outputs)
             failed = False
             return response
         except Exception as error:
             return _problem(error)
         finally:
-            phases = decoded.report.phases
             decoded.loaded.statistics.count(phases, sum(phases.values()), rows=decoded.report.rows, failed=failed)
 
     def check(self, request: PredictionRequest, report: Report) -> ModelTag:

@@ -65,7 +65,7 @@ class Settings(NamedTuple):
     job_max_age_s: int = 86_400
     """Seconds after which a job that nobody has answered is `expired`."""
     job_retention_s: int = 86_400
-    """Seconds for which a job that has ended, and its result, can be read."""
+    """Seconds for which a job that has ended, and its result, can be read; at least 82 h where a webhook tells of it."""
     job_packing: bool = True
     """`on`: jobs of one delivery for the same model share a run, if the model answers packs to the bit as it answers each alone."""
     max_upload_bytes: int = 512 * 1024 * 1024

@@ -36,6 +36,14 @@ class Application:
         """
         return self._respond(request, lambda report: self._answer(request, report), patient=patient)
 
+    def size_check(self, request: Request) -> Callable[[int], None]:
+        """What a shell calls with the size of a body, as announced and as it comes; it raises where that is too large."""
+        if request.method == "PUT" and request.path.startswith("/uploads/"):
+            from app.http import uploads
+
+            return uploads.size_check(self.services, request)
+        return self.services.predictor.check_size
+
     def page(self, request: Request, make: Callable[[], Response]) -> Response:
         """Answer with a page that a shell makes, with the headers, the log line and the error shape of every answer."""
         response = self._respond(request, lambda _: make())

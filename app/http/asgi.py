@@ -19,6 +19,7 @@ _INLINE_BYTES = 16 * 1024
 _INLINE_TYPES = ("application/json", "application/octet-stream")
 _DEFERRING = frozenset(("prefer", "idempotency-key", "webhook-url"))
 _STORED = ("/jobs", "/uploads", "/downloads")
+_MOST_WAITING = 64
 _INLINE_SECONDS = 0.002
 _PATIENCE_SECONDS = 0.02
 
@@ -32,6 +33,8 @@ class Runner:
         self._always_inline = always_inline
         self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(max_workers=max(4, 2 * (os.cpu_count() or 1)), thread_name_prefix="predict")
+        # Who waits for a job (Prefer: wait) uses no CPU, and would keep the threads above from those who do.
+        self._waiting = ThreadPoolExecutor(max_workers=_MOST_WAITING, thread_name_prefix="wait")
         # path → how long its requests take of late, in seconds; only paths that were answered 200 are kept
         self._lately: dict[str, float] = {"/health/live": 0.0, "/": 0.0, "/ping": 0.0}
 
@@ -52,7 +55,8 @@ class Runner:
         if at_once is not None:
             response, took = at_once, time.perf_counter() - started
         else:
-            response, took = await asyncio.get_running_loop().run_in_executor(self._threads, self._handle, request)
+            threads = self._waiting if "prefer" in request.headers else self._threads
+            response, took = await asyncio.get_running_loop().run_in_executor(threads, self._handle, request)
         if response.status == 200:
             self._lately[request.path] = self._lately.get(request.path, 0.0) * 0.8 + took * 0.2
         return response
@@ -106,7 +110,7 @@ class Runner:
             alarm.cancel()
 
     async def _read(self, request: Request, receive: Receive) -> bytes:
-        check_size = self.application.services.predictor.check_size
+        check_size = self.application.size_check(request)
         length = request.headers.get("content-length", "")
         if length.isdigit():
             # Refused before a byte of it is read.
@@ -141,9 +145,8 @@ class AsgiApp:
         if scope["type"] != "http":
             return
         if self._base_path:
-            scope = {**scope, "path": without_prefix(self._base_path, scope["path"])}
+            scope = {**scope, "path": without_prefix(self._base_path, scope["path"]), "onnx-lambda.base": self._base_path}
         request = request_of(scope)
-        request.base = self._base_path
         if not (self._fast_lane and self._runner.application.is_fast(request)):
             await self._fastapi()(scope, receive, send)
             return
@@ -169,6 +172,7 @@ def request_of(scope: Scope) -> Request:
         # RFC 9110, section 5.3, and what API Gateway does
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     request = Request(scope["method"], scope["path"], headers, scope["query_string"].decode("latin-1"))
+    request.base = scope.get("onnx-lambda.base", "")
     if "aws.event" in scope:
         origin: Request = scope["aws.event"]["request"]
         request.deadline, request.check_response = origin.deadline, origin.check_response

@@ -5,14 +5,16 @@ import time
 from collections.abc import Callable
 
 from app.codecs import media_types
-from app.errors import DeadlineExceeded, Invalid, NotOffered, Problem
+from app.errors import DeadlineExceeded, Invalid, NotOffered, Problem, ResultTooLarge, StoreUnavailable
 from app.http import jobs as pages
 from app.http import problems, uploads
 from app.http.message import REFERENCE, Request, Response
 from app.http.predict import respond
 from app.http.preferences import idempotency_key_of, preferences_of, webhook_of
 from app.http.routes import Route, Services, endpoint_of
+from app.jobs.errors import KeyInUse, UnknownJob
 from app.jobs.idempotency import Answer, Idempotency, Key, in_use
+from app.jobs.job import Job, Payload
 from app.jobs.reservation import Reservation
 from app.jobs.service import Jobs
 from app.report import Report
@@ -23,7 +25,14 @@ _LEASE_S = 60.0
 _AFTER_RUN_S = 5.0
 # What of a wait is left for the answer.
 _BEFORE_DEADLINE_S = 0.5
-_FINGERPRINTED = ("content-type", "content-encoding", "accept", "inference-header-content-length", "x-amzn-sagemaker-target-model")
+_FINGERPRINTED = (
+    "content-type",
+    "accept",
+    "inference-header-content-length",
+    "x-amzn-sagemaker-target-model",
+    "webhook-url",
+    "webhook-id",
+)
 OFF = "Predictions are not answered later here: JOBS is off."
 
 
@@ -39,18 +48,32 @@ def answer(services: Services, request: Request, route: Route, report: Report) -
             raise NotOffered(OFF)
         # RFC 7240, section 2: a preference that is not supported is passed over.
         return _answer_now(services, request, route, report)
-    key = idempotency_key_of(request)
+    prefers, webhook, key = preferences_of(request), webhook_of(request), idempotency_key_of(request)
+    if webhook is not None and not prefers.respond_async:
+        raise Invalid("Webhook-Url is for predictions that are answered later: send Prefer: respond-async with it.")
     mine = Key(request.caller, key, _fingerprint(request)) if key is not None else None
-    source = uploads.resolve(jobs, request) if refers else ""
+    # Before the upload is read, which may be gone by the time that a request is repeated.
+    kept = Idempotency(jobs.stores).look_up(mine) if mine else None
+    if kept is not None:
+        return _repeated(jobs, request, kept)
+    source = uploads.resolve(jobs, request) if refers else None
     if refers:
         services = services._replace(predictor=jobs.predictor)
-    if preferences_of(request).respond_async:
-        return _Later(services, jobs, request, route, report).answer(mine, source)
-    if webhook_of(request) is not None:
-        raise Invalid("Webhook-Url is for predictions that are answered later: send Prefer: respond-async with it.")
-    if mine is None:
-        return _answer_now(services, request, route, report)
-    return _answer_once(mine, jobs, request, lambda: _answer_now(services, request, route, report), report)
+    # Here as well as at the door: some endpoints read the body for the model's name.
+    services.predictor.check_size(len(request.body))
+    if prefers.respond_async:
+        return _answer_later(services, jobs, request, route, report, key=mine, source=source)
+
+    def answer_now() -> Response:
+        response = _answer_now(services, request, route, report)
+        if refers and len(response.body) > jobs.max_response_bytes:
+            raise ResultTooLarge(
+                f"The result has {len(response.body)} bytes, but at most {jobs.max_response_bytes} can be answered (MAX_RESULT_BYTES). "
+                "Send Prefer: respond-async: the result of a job can be downloaded."
+            )
+        return response
+
+    return answer_now() if mine is None else _answer_once(mine, jobs, request, answer_now, report)
 
 
 def _answer_now(services: Services, request: Request, route: Route, report: Report) -> Response:
@@ -60,9 +83,6 @@ def _answer_now(services: Services, request: Request, route: Route, report: Repo
 
 def _answer_once(key: Key, jobs: Jobs, request: Request, answer_now: Callable[[], Response], report: Report) -> Response:
     idempotency = Idempotency(jobs.stores)
-    kept = idempotency.look_up(key)
-    if kept is not None:
-        return _repeated(jobs, request, kept)
     lease_s = max(0.0, request.deadline - time.monotonic()) if request.deadline is not None else _LEASE_S
     mine = idempotency.begin(key, lease_s + _AFTER_RUN_S)
     try:
@@ -71,7 +91,7 @@ def _answer_once(key: Key, jobs: Jobs, request: Request, answer_now: Callable[[]
         if problem.retryable or problem.status >= 500 or isinstance(problem, DeadlineExceeded):
             idempotency.give_up(mine)
         else:
-            idempotency.finish(mine, _kept(problems.render(problem, request)))
+            idempotency.finish(mine, _kept(problems.render(problem, request), report))
         raise
     except BaseException:
         idempotency.give_up(mine)
@@ -80,70 +100,81 @@ def _answer_once(key: Key, jobs: Jobs, request: Request, answer_now: Callable[[]
     return response
 
 
-def _kept(response: Response, report: Report | None = None) -> Answer:
+def _kept(response: Response, report: Report) -> Answer:
     headers = dict(response.headers)
-    if report is not None:
+    if report.model:
         headers |= {"X-Model-Name": report.model, "X-Model-Version": report.version, "X-Model-Digest": report.digest}
     return Answer(response.status, response.body, response.content_type, tuple(headers.items()))
 
 
-def _repeated(jobs: Jobs, request: Request, kept: Reservation, wait_s: float | None = None) -> Response:
+def _answer_later(
+    services: Services, jobs: Jobs, request: Request, route: Route, report: Report, *, key: Key | None, source: Payload | None
+) -> Response:
+    """Submit the request as a job, or find what was submitted under the key meanwhile."""
+    idempotency = Idempotency(jobs.stores)
+    try:
+        job = jobs.submit(
+            endpoint_of(route)(services, request),
+            report,
+            owner=request.caller,
+            webhook=webhook_of(request),
+            source=source,
+            reserve=(lambda job_id: idempotency.change(key, job_id=job_id)) if key else None,
+        )
+    except KeyInUse:
+        job = None
+    if job is not None:
+        return _of_job(jobs, request, job)
+    # The same key came twice at once, and the other was first.
+    kept = idempotency.look_up(key) if key else None
+    if kept is None:
+        raise in_use()
+    return _repeated(jobs, request, kept)
+
+
+def _repeated(jobs: Jobs, request: Request, kept: Reservation) -> Response:
     """What came of the first request with the key."""
     if not kept.is_done:
         raise in_use()
-    if kept.job_id:
-        return _of_job(jobs, request, kept.job_id, wait_s, repeated=True)
-    found = Idempotency(jobs.stores).repeat(kept)
-    return Response(found.status, found.body, found.content_type, {**dict(found.headers), "Idempotency-Replayed": "true"})
-
-
-def _of_job(jobs: Jobs, request: Request, job_id: str, wait_s: float | None, *, repeated: bool = False) -> Response:
-    """The job as an answer: 202, or its result where it has ended within the time that the caller waits."""
-    job = jobs.show(request.caller, job_id)
-    if wait_s is not None and not job.is_finished:
-        if request.deadline is not None:
-            wait_s = min(wait_s, request.deadline - time.monotonic() - _BEFORE_DEADLINE_S)
-        job = jobs.wait(request.caller, job_id, max(0.0, wait_s))
-    applied = "respond-async" if wait_s is None else f"respond-async, wait={wait_s:.0f}"
-    headers = {"Idempotency-Replayed": "true"} if repeated else {}
-    if wait_s is not None and job.is_finished:
-        response = pages.result_of(jobs, job, request)
-        response.headers |= {"Preference-Applied": applied, "Content-Location": pages.path_of(job, request), **headers}
-        return response
-    response = pages.describe(job, request, status=202)
-    response.headers |= {"Location": pages.path_of(job, request), "Preference-Applied": applied, **headers}
-    response.headers.setdefault("Retry-After", pages.RETRY_AFTER_S)
+    if not kept.job_id:
+        found = Idempotency(jobs.stores).repeat(kept)
+        response = Response(found.status, found.body, found.content_type, dict(found.headers))
+    else:
+        try:
+            job = jobs.show(request.caller, kept.job_id)
+        except UnknownJob as unknown:
+            raise UnknownJob("The job of this Idempotency-Key is kept no longer; make a new key to predict again.") from unknown
+        if preferences_of(request).respond_async:
+            response = _of_job(jobs, request, job)
+        elif job.is_finished:
+            response = pages.result_of(jobs, job, request)
+        else:
+            # A caller who does not ask for it is never answered 202.
+            raise in_use()
+    response.headers["Idempotency-Replayed"] = "true"
     return response
 
 
-class _Later:
-    """One request with ``Prefer: respond-async``."""
-
-    def __init__(self, services: Services, jobs: Jobs, request: Request, route: Route, report: Report) -> None:
-        self._services, self._jobs, self._request, self._route, self._report = services, jobs, request, route, report
-
-    def answer(self, key: Key | None, source: str) -> Response:
-        """Submit it, or find what was submitted under the key."""
-        jobs, request = self._jobs, self._request
-        wait_s = preferences_of(request).wait_s
-        idempotency = Idempotency(jobs.stores)
-        kept = idempotency.look_up(key) if key else None
-        if kept is None:
-            job = jobs.submit(
-                endpoint_of(self._route)(self._services, request),
-                self._report,
-                owner=request.caller,
-                webhook=webhook_of(request),
-                source=source,
-                reserve=(lambda job_id: idempotency.change(key, job_id=job_id)) if key else None,
-            )
-            if job is not None:
-                return _of_job(jobs, request, job.id, wait_s)
-            # The same key came twice at once, and the other was first.
-            kept = idempotency.look_up(key) if key else None
-        if kept is None:
-            raise in_use()
-        return _repeated(jobs, request, kept, wait_s)
+def _of_job(jobs: Jobs, request: Request, job: Job) -> Response:
+    """The job as an answer: 202, or its result where it has ended within the time that the caller waits."""
+    wait_s, applied = preferences_of(request).wait_s, "respond-async"
+    if wait_s is not None:
+        if request.deadline is not None:
+            wait_s = max(0.0, min(wait_s, request.deadline - time.monotonic() - _BEFORE_DEADLINE_S))
+        applied = f"respond-async, wait={int(wait_s)}"
+        try:
+            job = job if job.is_finished else jobs.wait(request.caller, job.id, wait_s)
+            if job.is_finished:
+                response = pages.result_of(jobs, job, request)
+                response.headers |= {"Preference-Applied": applied, "Content-Location": pages.path_of(job, request)}
+                return response
+        except StoreUnavailable as error:
+            # The job is kept, which the caller must hear: without its address he would send it again.
+            jobs.stores.note("a job could not be waited for", error)
+    response = pages.describe(job, request, status=202)
+    response.headers |= {"Location": pages.path_of(job, request), "Preference-Applied": applied}
+    response.headers.setdefault("Retry-After", pages.RETRY_AFTER_S)
+    return response
 
 
 def _fingerprint(request: Request) -> str:

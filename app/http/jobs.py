@@ -1,9 +1,11 @@
 """Jobs over HTTP: look, list, read the result, cancel. A job of somebody else is answered as one that does not exist."""
 
+import re
 from typing import Any
 from urllib.parse import parse_qs
 
 from app.codecs.json_output import dumps
+from app.codecs.media_types import accepts
 from app.errors import Invalid, NotOffered, Problem, ResultTooLarge
 from app.http import problems
 from app.http.message import Request, Response
@@ -20,19 +22,26 @@ from app.report import Report
 RETRY_AFTER_S = "1"
 _LINK_S = 300
 _PAGE, _LARGEST_PAGE = 20, 100
+# as app.jobs.backend.mark_of writes it
+_MARK = re.compile(r"[0-9]{10}\.[0-9]{6}-[0-9a-f]{32}")
 
 
 def index(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001 - the signature of every endpoint
     """The caller's own jobs, newest first: ``?limit=20&after=…``, the mark that the page before answered as ``next``.
 
-    :raises Invalid: for a limit that is none.
+    :raises Invalid: for a limit that is none, a mark that no page has answered, or any other parameter.
     :raises NotOffered: to callers that nobody can tell from others.
     """
-    query = {name: values[-1] for name, values in parse_qs(request.query).items()}
+    query = {name: values[-1] for name, values in parse_qs(request.query, keep_blank_values=True).items()}
+    if unknown := sorted(query.keys() - {"limit", "after"}):
+        raise Invalid(f"/jobs takes limit and after, but not '{unknown[0][:64]}'.")
     limit = query.get("limit", str(_PAGE))
     if not (limit.isascii() and limit.isdigit() and len(limit) < 4 and 0 < int(limit) <= _LARGEST_PAGE):
         raise Invalid(f"limit takes a whole number from 1 to {_LARGEST_PAGE}.")
-    found, mark = _jobs(services, request).page(request.caller, int(limit), query.get("after", ""))
+    after = query.get("after", "")
+    if after and not _MARK.fullmatch(after):
+        raise Invalid("after takes what the page before answered as next.")
+    found, mark = _jobs(services, request).page(request.caller, int(limit), after)
     body: dict[str, Any] = {"jobs": [job_object(job, request) for job in found], "next": mark or None}
     return Response(200, dumps(body), headers={"Cache-Control": "no-store"})
 
@@ -120,38 +129,58 @@ def result_of(jobs: Jobs, job: Job, request: Request) -> Response:
     if job.status == "expired":
         raise JobExpired("Nobody answered the job in time, so that it has no result.")
     if job.status == "failed":
-        return problems.render(KeptProblem(job.error or {}), request, openai=job.request.get("dialect") == "openai")
+        return _failure(job, request)
     if job.result is None:
         raise JobUnfinished(f"The job is {job.status}; its result comes later.", headers={"Retry-After": RETRY_AFTER_S})
     too_large = Response(303, headers={"Cache-Control": "no-store"})
     if job.result.size > jobs.max_response_bytes:
-        return _elsewhere(jobs, job, too_large)
+        return _elsewhere(jobs, job, request, too_large)
     answer = PredictionResponse(jobs.result(job), job.result.content_type)
     response = respond(stored_request(job, b"", None), answer)
-    response.headers |= {"X-Model-Name": job.model, "X-Model-Version": job.version, "X-Model-Digest": job.digest}
+    response.headers |= _model_of(job)
+    if request.headers.get("accept-encoding"):
+        from app.http.compression import deflate
+
+        deflate(request, response)
     try:
         if request.check_response is not None:
             request.check_response(response, "result")
     except ResultTooLarge:
-        return _elsewhere(jobs, job, too_large)
+        return _elsewhere(jobs, job, request, too_large)
     return response
 
 
-def _elsewhere(jobs: Jobs, job: Job, response: Response) -> Response:
+def _elsewhere(jobs: Jobs, job: Job, request: Request, response: Response) -> Response:
     assert job.result is not None
-    response.headers["Location"] = jobs.stores.storage.link(job.result.key, seconds=_LINK_S, content_type=job.result.content_type)
+    url = jobs.stores.storage.link(job.result.key, seconds=_LINK_S, content_type=job.result.content_type)
+    response.headers["Location"] = url if "://" in url else request.base + url
     return response
 
 
-class KeptProblem(Problem):
-    """The failure of a job, as it was when it happened."""
+def _failure(job: Job, request: Request) -> Response:
+    """The error that the synchronous call would have answered, in the shape and with the header fields that it would have had."""
+    asked = stored_request(job, b"", None)
+    problem = _kept_problem(job.error or {})
+    response = problems.render(problem, request, openai=asked.dialect == "openai")
+    if asked.dialect != "openai" and problems.PROBLEM_JSON in (asked.accept or "") and accepts(asked.accept or "", problems.PROBLEM_JSON):
+        response.content_type = problems.PROBLEM_JSON
+    response.headers |= {**_model_of(job), **dict(asked.echo)}
+    return response
 
-    def __init__(self, kept: dict[str, Any]) -> None:
-        super().__init__(str(kept.get("detail", "")), pointer=kept.get("pointer"))
-        # of this one failure, where every other error has them of its class
-        self.status = int(kept.get("status", 500))  # type: ignore[misc]
-        self.code = str(kept.get("code", "problem"))  # type: ignore[misc]
-        self.title = str(kept.get("title", ""))  # type: ignore[misc]
+
+def _kept_problem(kept: dict[str, Any]) -> Problem:
+    """The failure of a job, as it was when it happened."""
+    # OpenAI's clients are told of every request that is read and refused by one status.
+    problem = (Invalid if kept.get("status") == Invalid.status else Problem)(str(kept.get("detail", "")), pointer=kept.get("pointer"))
+    # of this one failure, where every other error has them of its class
+    problem.status = int(kept.get("status", 500))  # type: ignore[misc]
+    problem.code = str(kept.get("code", "problem"))  # type: ignore[misc]
+    problem.title = str(kept.get("title", ""))  # type: ignore[misc]
+    return problem
+
+
+def _model_of(job: Job) -> dict[str, str]:
+    return {"X-Model-Name": job.model, "X-Model-Version": job.version, "X-Model-Digest": job.digest}
 
 
 def _jobs(services: Services, request: Request) -> Jobs:

@@ -97,7 +97,7 @@ class LambdaGateway:
         if flavour == "v2" and isinstance(stage, str) and stage != "$default":
             path = without_prefix(f"/{stage}", path)
         path = without_prefix(self._base_path, path)
-        base = whole.removesuffix(path) if path != "/" else whole.rstrip("/")
+        base = _stage_before(whole, event, flavour) + (whole.removesuffix(path) if path != "/" else whole.rstrip("/"))
         # Decoded exactly once, as every HTTP server does; no model's name needs it, and nothing is looked up on disk by it.
         if "%" not in path:
             return path, base
@@ -117,6 +117,13 @@ class LambdaGateway:
 
             answer["statusDescription"] = f"{response.status} {HTTPStatus(response.status).phrase}"
         return answer
+
+
+def _stage_before(path: str, event: dict[str, Any], flavour: Flavour) -> str:
+    """What stands before a path of payload 1.0, whose stage the context's path alone has: ``/prod`` of ``/prod/jobs``."""
+    outer = event["requestContext"].get("path") if flavour == "v1" else None
+    found = isinstance(outer, str) and outer.startswith("/") and outer.endswith(path) and outer.isascii() and outer.isprintable()
+    return str(outer).removesuffix(path) if found else ""
 
 
 def _text(response: Response) -> str | None:

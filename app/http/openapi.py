@@ -6,6 +6,7 @@ from typing import Any
 from app.codecs import DIALECTS, example
 from app.codecs.embedding_graph import example_body as embeddings_body
 from app.errors import Invalid, ModelNotReady
+from app.http import openapi_jobs
 from app.http import openapi_schemas as schemas
 from app.http.openapi_schemas import ref
 from app.http.routes import Route
@@ -38,6 +39,8 @@ _OCTETS = "application/octet-stream"
 
 def operation(route: Route) -> dict[str, Any]:
     """What the document says of a row of the route table, for any model."""
+    if openapi_jobs.is_described(route):
+        return openapi_jobs.describe(route, _error(route))
     names = [part[1 : part.index("}")] for part in route.path.split("/") if part[:1] == "{"]
     found: dict[str, Any] = {
         "tags": [_tag(route.path)],
@@ -46,7 +49,7 @@ def operation(route: Route) -> dict[str, Any]:
     }
     if route.method == "POST" and not route.path.startswith("/v2/repository/models"):
         found["requestBody"] = {"required": route.endpoint != "open_inference:repository_index", "content": _body(route.endpoint)}
-    return found
+    return openapi_jobs.add_deferring(found) if route.dialect else found
 
 
 def _tag(path: str) -> str:
@@ -96,7 +99,7 @@ def _body(endpoint: str) -> dict[str, Any]:
 def add_models(document: dict[str, Any], repository: Repository) -> dict[str, Any]:
     """Add each model that can be loaded: its schemas, and its own paths in each dialect, with a valid example."""
     components = document.setdefault("components", {}).setdefault("schemas", {})
-    components |= schemas.SHARED
+    components |= schemas.SHARED | openapi_jobs.SCHEMAS
     names = {"enum": repository.names()}
     for operations in document["paths"].values():
         for described in operations.values():
@@ -143,22 +146,20 @@ def _operations(loaded: Loaded, *, default: bool) -> dict[str, tuple[str, dict[s
 
     def add(path: str, how: str, request: dict[str, Any], response: dict[str, Any], body: Any) -> None:
         operation_id = "_".join(filter(None, path.replace(":", "/").split("/")))
-        found[path] = (
-            f"Predict with {title}{how}",
-            {
-                "tags": [name],
-                "description": loaded.manifest.description,
-                "operationId": operation_id,
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": request} | ({"example": body} if body else {})},
-                },
-                "responses": {
-                    "200": {"description": "The prediction", "content": {"application/json": {"schema": response}}},
-                    "default": _error(Route("POST", path, "", "")),
-                },
+        operation: dict[str, Any] = {
+            "tags": [name],
+            "description": loaded.manifest.description,
+            "operationId": operation_id,
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": request} | ({"example": body} if body else {})},
             },
-        )
+            "responses": {
+                "200": {"description": "The prediction", "content": {"application/json": {"schema": response}}},
+                "default": _error(Route("POST", path, "", "")),
+            },
+        }
+        found[path] = (f"Predict with {title}{how}", openapi_jobs.add_deferring(operation))
 
     body = example.example_body(signature, given)
     add(f"/models/{name}/predict", "", request, response, body)

@@ -1,5 +1,6 @@
 """What a caller prefers: ``Prefer`` (RFC 7240) and the fields that go with an answer that comes later."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from app.errors import Invalid, Unreadable
@@ -22,14 +23,30 @@ class Preferences(NamedTuple):
 def preferences_of(request: Request) -> Preferences:
     """The preferences that this server knows; every other is passed over, as RFC 7240, section 2, asks for."""
     found: dict[str, str] = {}
-    for item in request.headers.get("prefer", "").split(","):
-        name, _, value = item.partition(";")[0].partition("=")
+    for item in _parted(request.headers.get("prefer", ""), ","):
+        name, _, value = next(_parted(item, ";")).partition("=")
         # "If any preference is specified more than once, only the first instance is to be considered"
         found.setdefault(name.strip().lower(), value.strip().strip('"'))
     wait = found.get("wait", "")
-    # A value that is no number of seconds is passed over with its preference.
+    # A value that is no number of seconds is passed over with its preference, and so is a value where there is none to give.
     seconds = min(float(wait), LONGEST_WAIT_S) if wait.isascii() and wait.isdigit() and len(wait) < 10 else None
-    return Preferences("respond-async" in found, seconds)
+    return Preferences(found.get("respond-async") == "", seconds)
+
+
+def _parted(text: str, separator: str) -> Iterator[str]:
+    """The parts between separators that do not stand in a quoted string (RFC 9110, section 5.6.4)."""
+    start, quoted, escaped = 0, False, False
+    for at, letter in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quoted and letter == "\\":
+            escaped = True
+        elif letter == '"':
+            quoted = not quoted
+        elif letter == separator and not quoted:
+            yield text[start:at]
+            start = at + 1
+    yield text[start:]
 
 
 def idempotency_key_of(request: Request) -> str | None:

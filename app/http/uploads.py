@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import secrets
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,11 +14,12 @@ from app.errors import BodyTooLarge, Invalid, NotFound, NotOffered
 from app.http.message import REFERENCE, Request, Response
 from app.http.routes import Services
 from app.jobs.errors import UnknownUpload, UploadRefused
+from app.jobs.job import Payload
 from app.jobs.notices import time_text
 from app.jobs.service import Jobs
 from app.jobs.sweeper import UPLOAD_KEPT_S
 from app.report import Report
-from app.storage import Addressed
+from app.storage import Addressed, Announced
 
 _UPLOAD_S = 900
 _DIGEST_BYTES = 32
@@ -56,10 +58,10 @@ def create(services: Services, request: Request, report: Report) -> Response:  #
     return Response(201, dumps(body), headers={"Cache-Control": "no-store"})
 
 
-def resolve(jobs: Jobs, request: Request) -> str:
+def resolve(jobs: Jobs, request: Request) -> Payload:
     """Put the uploaded bytes into the place of the reference that is a request's body.
 
-    :returns: their key in the storage.
+    :returns: where they are in the storage.
     :raises Invalid: for a reference that is none.
     :raises UnknownUpload: where there is none of this caller.
     """
@@ -77,10 +79,11 @@ def resolve(jobs: Jobs, request: Request) -> str:
     body = jobs.stores.storage.get(key, digest)
     if body is None:
         raise UnknownUpload("There is no upload of this id any more; upload it again.", pointer="/upload")
-    content_type = reference.get("content_type")
+    given = reference.get("content_type")
+    content_type = given if type(given) is str else "application/json"
     request.body = body
-    request.headers = {**request.headers, "content-type": content_type if type(content_type) is str else "application/json"}
-    return key
+    request.headers = {**request.headers, "content-type": content_type}
+    return Payload(key, len(body), digest, content_type)
 
 
 def receive(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
@@ -89,14 +92,25 @@ def receive(services: Services, request: Request, report: Report) -> Response:  
     :raises NotFound: for any other address, or after its time.
     :raises UploadRefused: for other bytes than those that were announced.
     """
-    storage = _addressed(services, request)
-    announced = storage.check_upload(request.parameters["id"], dict(parse_qsl(request.query)), _jobs(services, request).stores.clock())
-    if announced is None:
-        raise NotFound("This address takes no upload: it is not as POST /uploads answered it, or its time is over.")
+    announced = _announced(services, request, request.parameters["id"])
     if len(request.body) != announced.size or hashlib.sha256(request.body).hexdigest() != announced.digest:
         raise UploadRefused(f"These are not the {announced.size} bytes that were announced.")
-    storage.put(announced.key, request.body)
+    _addressed(services, request).put(announced.key, request.body)
     return Response(204)
+
+
+def size_check(services: Services, request: Request) -> Callable[[int], None]:
+    """What compares the size of an upload, before it is read and as it comes, with what was announced.
+
+    :raises NotFound: see :func:`receive`; so nothing is read that is not taken.
+    """
+    announced = _announced(services, request, request.path.rpartition("/")[2])
+
+    def check(size: int) -> None:
+        if size > announced.size:
+            raise BodyTooLarge(f"The upload has at least {size} bytes, but {announced.size} were announced.")
+
+    return check
 
 
 def send(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
@@ -110,6 +124,13 @@ def send(services: Services, request: Request, report: Report) -> Response:  # n
     if linked is None or body is None:
         raise NotFound("There is nothing to download at this address, or its time is over; GET the job's result again.")
     return Response(200, body, linked.content_type, {"Cache-Control": "private, no-store"})
+
+
+def _announced(services: Services, request: Request, name: str) -> Announced:
+    found = _addressed(services, request).check_upload(name, dict(parse_qsl(request.query)), _jobs(services, request).stores.clock())
+    if found is None:
+        raise NotFound("This address takes no upload: it is not as POST /uploads answered it, or its time is over.")
+    return found
 
 
 def _addressed(services: Services, request: Request) -> Addressed:

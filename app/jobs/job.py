@@ -17,6 +17,8 @@ Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "expir
 FINISHED: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled", "expired"})
 # The sweeper looks at a job that nobody has touched; each look that finds nothing wrong doubles the time to the next, up to this.
 _LONGEST_PAUSE_S = 3600.0
+# A webhook's ten attempts take up to 79.4 h, and what each points at is to be there.
+_KEPT_FOR_WEBHOOK_S = 82 * 3600.0
 
 
 class Policy(NamedTuple):
@@ -142,5 +144,5 @@ def is_gone(job: Job, now: float) -> bool:
 
 
 def _finish(job: Job, status: Status, now: float, policy: Policy) -> Job:
-    expires = now + policy.retention_s
+    expires = now + (max(policy.retention_s, _KEPT_FOR_WEBHOOK_S) if job.webhook else policy.retention_s)
     return job._replace(status=status, finished=now, lease_until=0.0, expires=expires, due=expires)

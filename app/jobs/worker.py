@@ -137,6 +137,6 @@ class Worker:
 
 def given_up(job: Job, last: Problem | None = None) -> dict[str, object]:
     """The error of a job after its last attempt."""
-    reason = f"the last one: {last.detail}" if last else "the last worker did not come back"
-    problem = JobGivenUp(f"The job was given up after {job.attempt} of {job.max_attempts} attempts; {reason}")
+    reason = f"The last one: {last.detail}" if last else "The last worker did not come back."
+    problem = JobGivenUp(f"The job was given up after {job.attempt} of {job.max_attempts} attempts. {reason}")
     return problem.as_object(job.id)

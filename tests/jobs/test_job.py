@@ -86,12 +86,22 @@ def test_too_old() -> None:
 @pytest.mark.parametrize("step", ["succeed", "fail", "cancel"])
 def test_what_has_ended_is_kept_for_a_while(step: str) -> None:
     """From its end a job is kept for the retention, then it is gone; its lease is over."""
-    ended = STEPS[step](RUNNING)
+    ended = STEPS[step](RUNNING._replace(webhook=None))
     assert ended is not None
 
     assert (NOW, NOW + 500, NOW + 500, 0.0) == (ended.finished, ended.expires, ended.due, ended.lease_until)
     assert [False, True] == [jobs.is_gone(ended, now) for now in (NOW + 499.9, NOW + 500)]
     assert not jobs.is_gone(queued(), NOW + 1e9)
+
+
+@pytest.mark.parametrize("step", ["succeed", "fail", "cancel"])
+def test_what_a_webhook_tells_of_outlives_its_attempts(step: str) -> None:
+    """A job with a webhook is kept as long as the webhook may be on its way, or for the retention where that is longer."""
+    ended = STEPS[step](RUNNING)
+    assert ended is not None
+
+    assert ended.expires - NOW > 79.4 * 3600
+    assert NOW + 1e6 == jobs.cancel(RUNNING, NOW, POLICY._replace(retention_s=1e6)).expires  # type: ignore[union-attr]
 
 
 def test_the_sweeper_is_patient() -> None:
