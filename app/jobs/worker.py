@@ -53,9 +53,15 @@ class Worker:
                 claimed.append(taken)
             elif not taken:
                 again.append(job_id)
-        for pack in [claimed] if self._packed else [[one] for one in claimed]:
-            again += self._answer(pack)
+        for pack in self._packs(claimed):
+            again += self._answer(pack, deadline)
         return again
+
+    def _packs(self, claimed: list[Claimed]) -> list[list[Claimed]]:
+        """What shares a run: jobs in their first attempt. What may have failed its neighbours before is tried by itself."""
+        together = [one for one in claimed if self._packed and one.job.attempt == 1]
+        alone = [[one] for one in claimed if not self._packed or one.job.attempt > 1]
+        return [together, *alone] if together else alone
 
     def _take(self, job_id: str, deadline: float) -> "Claimed | bool":
         """The job, claimed; else whether there is nothing left to do."""
@@ -87,7 +93,12 @@ class Worker:
             return self._end(job, jobs.fail(job, lost, self._stores.clock(), self._stores.policy))
         return Claimed(job, stored_request(job, body, deadline))
 
-    def _answer(self, pack: Sequence[Claimed]) -> list[str]:
+    def _answer(self, pack: Sequence[Claimed], deadline: float) -> list[str]:
+        if time.monotonic() >= deadline:
+            # The time was others'; it is not to cost these an attempt.
+            for one in pack:
+                self._put_back_unrun(one.job)
+            return [one.job.id for one in pack]
         answers = self._predictor.answer_many([one.request for one in pack], [Report() for _ in pack])
         again = []
         for (job, request), answer in zip(pack, answers, strict=True):
@@ -123,6 +134,15 @@ class Worker:
         else:
             self._end(job, jobs.fail(job, given_up(job, problem), stores.clock(), stores.policy))
         return False
+
+    def _put_back_unrun(self, job: Job) -> None:
+        stores = self._stores
+        waiting = jobs.put_back(job, stores.clock(), stores.policy, ran=False)
+        if waiting is not None:
+            try:
+                stores.backend.write([Change(job, waiting)])
+            except StoreUnavailable as error:
+                stores.note("a job stays taken until its lease ends", error)
 
     def _end(self, job: Job, ended: Job | None) -> bool:
         """Keep the end of a job and tell of it; False where the job was no longer as it is held here."""

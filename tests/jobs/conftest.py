@@ -1,10 +1,12 @@
 """The stores that the tests of jobs run over."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.jobs.house import House, build
 from tests.jobs.stores import STORES, Stores
 
 if TYPE_CHECKING:
@@ -25,3 +27,10 @@ def aws() -> Iterator["Aws"]:
 
     with moto_names() as (server, names):
         yield Aws(server, names)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """Callers and workers over one store."""
+    with build(tmp_path) as found:
+        yield found

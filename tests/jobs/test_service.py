@@ -2,71 +2,23 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable
 
 import orjson
 import pytest
-from onnx import TensorProto as T
 
 from app.errors import NotOffered, StoreUnavailable, WrongShape
 from app.jobs.backend import Change
 from app.jobs.delivery import Delivery
 from app.jobs.errors import JobFinished, UnknownJob, WebhookRefused
 from app.jobs.idempotency import Idempotency, Key
-from app.jobs.job import Job, Policy, Webhook
+from app.jobs.job import Webhook
 from app.jobs.notices import delivery_id
-from app.jobs.service import Jobs, Stores
-from app.jobs.worker import Claimed, Worker
-from app.prediction import PredictionRequest, Predictor
+from app.jobs.worker import Claimed
 from app.report import Report
-from app.settings import Settings
-from app.wiring import open_repository
-from tests import graphs
-from tests.jobs.stores import Clock, sqlite_stores
+from tests.jobs.house import ASKED, House
 
-ASKED = PredictionRequest(b'{"inputs":[1.5]}', model="identity")
 HOOK = Webhook("https://hooks.test/1", "mine")
-
-
-class House(NamedTuple):
-    """Callers, and two workers that know nothing of each other, over one store."""
-
-    jobs: Jobs
-    workers: tuple[Worker, Worker]
-    stores: Stores
-    clock: Clock
-
-    def submit(self, owner: str = "a", asked: PredictionRequest = ASKED, webhook: Webhook | None = None) -> Job:
-        job = self.jobs.submit(asked, Report(), owner=owner, webhook=webhook)
-        assert job is not None
-        return job
-
-    def work(self, *ids: str) -> list[str]:
-        return self.workers[0].work(ids, time.monotonic() + 60)
-
-    def kept(self, job_id: str) -> Job:
-        found = self.stores.backend.read(Job, job_id)
-        assert found is not None
-        return found
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    graphs.put(tmp_path, "identity", graphs.identity(T.FLOAT))
-    repository = open_repository(Settings(model_dir=str(tmp_path)))
-    predictor = Predictor(repository, max_body_bytes=10**6, max_result_bytes=10**6)
-    with sqlite_stores() as found:
-        clock = Clock(time.time())
-        stores = Stores(found.backend, found.storage, Policy(retention_s=500), clock)
-
-        def check(url: str) -> None:
-            if "refused" in url:
-                raise WebhookRefused("no")
-
-        jobs = Jobs(stores, predictor, list_anonymous=False, check_webhook=check, max_upload_bytes=10**6, max_response_bytes=10**6)
-        yield House(jobs, (Worker(stores, predictor, packed=True), Worker(stores, predictor, packed=True)), stores, clock)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["cancel", "claim", "finish"])), ids="-".join)
@@ -87,7 +39,7 @@ def test_six_orders(house: House, order: tuple[str, ...]) -> None:
     steps: dict[str, Callable[[], bool]] = {
         "cancel": cancel,
         "claim": lambda: isinstance(house.workers[1]._take(job.id, time.monotonic() + 60), Claimed),
-        "finish": lambda: house.workers[0]._answer([first]) == [] and house.kept(job.id).status == "succeeded",
+        "finish": lambda: house.workers[0]._answer([first], time.monotonic() + 60) == [] and house.kept(job.id).status == "succeeded",
     }
     for step in order:
         told[step] = steps[step]()
