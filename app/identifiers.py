@@ -3,6 +3,10 @@
 # A caller's own id goes into logs and headers, so it is taken only if it is plain (faults.md F-68).
 _PLAIN = frozenset("._:+/=@-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
+# Version 4 of the variant of RFC 9562
+_VERSION_BITS = 0x4 << 76 | 0x2 << 62
+_FREE_BITS = (1 << 128) - 1 & ~(0xF << 76) & ~(0x3 << 62)
+
 
 def is_plain_id(text: object) -> bool:
     """Whether a request's id can stand in a log line and a header as it is."""
@@ -16,5 +20,5 @@ def new_id() -> str:
     """
     import random
 
-    text = f"{random.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62) | 0x4 << 76 | 0x2 << 62:032x}"
+    text = "%032x" % (random.getrandbits(128) & _FREE_BITS | _VERSION_BITS)
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from app.allocator import keep_freed_memory
 from app.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def wire(environ: Mapping[str, str] | None = None, *, started: float | None = No
     from app.prediction import Predictor
 
     repository.preload(settings.preload_models)
+    # Not before: what loading frees is of no use to requests.
+    keep_freed_memory()
     loaded = [entry.loaded for entry in repository.entries() if entry.loaded]
     load_s, warm_up_s = sum(model.load_s for model in loaded), sum(model.warm_up_s for model in loaded)
     observer = Observer(

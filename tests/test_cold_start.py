@@ -62,7 +62,7 @@ def test_import_budget(imported: set[str]) -> None:
     """The path imports no more modules than it did when it was last measured (and a few): a new one is a decision."""
     ours = {name for name in imported if name.split(".")[0] == "app"}
 
-    assert len(ours) <= 48, sorted(ours)
+    assert len(ours) <= 49, sorted(ours)
     assert len(imported) <= 480, len(imported)
 
 

@@ -60,7 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
             cause = error.__context__
             self._refuse(cause if isinstance(cause, Problem) else Unreadable("The request is not HTTP/1.1: its framing cannot be read."))
             return
-        if self._in_head or self.cycle is None or self.cycle.response_complete:
+        if self._in_head or (self._is_idle() and self.timeout_keep_alive_task is None):
             # The timer of uvicorn between two requests ends with the first byte, be it of a head that never ends.
             if self._in_head and self._head_bytes > _UNFINISHED_BYTES:
                 self._refuse(_too_long())
@@ -81,7 +81,15 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.get_method() == b"CONNECT":
             # The parser takes it for an upgrade whatever its fields are.
             raise Unreadable("CONNECT is for proxies (RFC 9110, section 9.3.6), and this is none.")
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start to answer the request whose head was read."""
         super().on_headers_complete()
+
+    def _is_idle(self) -> bool:
+        """Whether no answer is due or under way, apart from that to a request that is still being read."""
+        return self.cycle is None or self.cycle.response_complete
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the connection stays open: a client that has sent all it wants may still read (RFC 9293, section 3.6)."""
@@ -135,11 +143,6 @@ class HttpProtocol(HttpToolsProtocol):
         head = b"".join([b"%s: %s\r\n" % field for field in fields])
         self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[problem.status], head, body))
         self.transport.close()
-
-
-def within(seconds: float) -> type[HttpProtocol]:
-    """The protocol, whose requests' heads may take this long."""
-    return type("HttpProtocol", (HttpProtocol,), {"timeout_s": seconds})
 
 
 def _too_long() -> Unreadable:

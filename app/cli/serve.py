@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import uvicorn
 
-from app.cli.http_protocol import within
+from app.cli.quick_protocol import within
 from app.cli.strays import strays
 from app.codecs.example import example_body
 from app.errors import ModelNotReady, SettingError
@@ -34,9 +34,10 @@ def run(arguments: argparse.Namespace) -> NoReturn:  # noqa: ARG001 - the signat
     """Serve until SIGTERM or SIGINT; what is being answered then has 8 s to finish."""
     program = wire()
     settings = program.settings
+    asgi = asgi_app(program)
     config = uvicorn.Config(
-        asgi_app(program),
-        http=within(settings.request_timeout_s),
+        asgi,
+        http=within(settings.request_timeout_s, asgi),
         lifespan="off",
         access_log=False,
         log_level="error",

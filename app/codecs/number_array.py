@@ -28,7 +28,8 @@ class NumberArray(NamedTuple):
     and is -1 for a single row, whose length its numbers tell.
     """
 
-    text: bytes
+    # a view of the body where it stands there: a copy of ten megabytes costs as much as the shape's check
+    text: bytes | memoryview
     shape: tuple[int, ...]
     # where it stands in the body
     offset: int = 0
@@ -43,7 +44,7 @@ class NumberArray(NamedTuple):
 
     def values(self) -> Any:
         """The nested Python lists, for the way that finds and names what is wrong."""
-        return parse(self.text, self.offset)
+        return parse(bytes(self.text), self.offset)
 
     def _buffer(self, kind: str, dtype: np.dtype[np.generic]) -> Array | None:
         try:
@@ -78,13 +79,12 @@ def cut(body: bytes, mark: bytes, runs: list[NumberArray]) -> Iterator[bytes]:
         last = body.rfind(b"]", start, end if closed < 0 else closed)
         if first < 0 or last < first:
             continue
-        text = body[first : last + 1]
-        shape = _regular_shape(text)
+        shape = _regular_shape(body, first, last + 1)
         if shape is None:
             continue
         yield body[done:first]
         yield b'"%s%d"' % (mark, len(runs))
-        runs.append(NumberArray(text, shape, first))
+        runs.append(NumberArray(memoryview(body)[first : last + 1], shape, first))
         done = last + 1
     yield body[done:]
 
@@ -113,15 +113,15 @@ def _is_escaped(body: bytes, quote: int) -> bool:
     return backslashes % 2 == 1
 
 
-def _regular_shape(text: bytes) -> tuple[int, ...] | None:
-    """The shape of an array of numbers whose brackets and commas form a regular grid, else None.
+def _regular_shape(body: bytes, start: int, end: int) -> tuple[int, ...] | None:
+    """The shape of the array of numbers from ``start`` to ``end``, whose brackets and commas form a regular grid, else None.
 
     What is left when the numbers are taken away is compared with what a tensor of that shape leaves; that the numbers
     between are whole is simdjson's to check.
     """
-    if text.find(b"[", 1) < 0 and text.find(b"]") == len(text) - 1:
+    if body.find(b"[", start + 1, end) < 0 and body.find(b"]", start, end) == end - 1:
         return (-1,)
-    skeleton = text.translate(None, _NUMBER_BYTES)
+    skeleton = body[start:end].translate(None, _NUMBER_BYTES)
     rank = len(skeleton) - len(skeleton.lstrip(b"["))
     if not 0 < rank <= MAX_DEPTH:
         return None

@@ -8,7 +8,7 @@ tensors and classification. The length of the JSON comes as the content type's `
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from app.codecs import BINARY, JSON, SIZE_HEADER, SIZE_PARAMETER, json_document
+from app.codecs import BINARY, JSON, SIZE_HEADER, SIZE_PARAMETER, json_document, plain_numbers
 from app.codecs.binary_tensors import to_bytes
 from app.codecs.call import Call, Encoded, ModelTag
 from app.codecs.classification import classes
@@ -34,6 +34,9 @@ class _Form(NamedTuple):
 def decode(body: bytes, parameters: Mapping[str, str], signature: Signature) -> Call:
     """Read a request; see :class:`app.codecs.call.Reader`."""
     if SIZE_PARAMETER not in parameters:
+        tensor = plain_numbers.tensor_of(body, signature)
+        if tensor is not None:
+            return Call({signature.inputs[0].name: tensor}, _outputs([], signature), details=_Form())
         try:
             document = json_document.loads(body)
         except UnreadableJson as problem:

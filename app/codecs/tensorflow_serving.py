@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from app.codecs import json_document
+from app.codecs import json_document, plain_numbers
 from app.codecs.byte_strings import to_json
 from app.codecs.call import Call, Encoded, ModelTag
 from app.codecs.json_output import dumps
@@ -26,7 +26,14 @@ _BYTES_SUFFIX = "_bytes"
 
 def decode(body: bytes, parameters: Mapping[str, str], signature: Signature) -> Call:  # noqa: ARG001 - JSON has none
     """Read a request; see :class:`app.codecs.call.Reader`."""
-    document = json_document.loads(body)
+    return plain_numbers.call_of(body, signature) or call_of(json_document.loads(body), signature)
+
+
+def call_of(document: Any, signature: Signature) -> Call:
+    """A parsed body as arrays.
+
+    :raises Problem: see :class:`app.codecs.call.Reader`.
+    """
     if not isinstance(document, dict):
         raise Invalid('The body must be a JSON object with "instances" or "inputs".', pointer="")
     _check_signature_name(document.get("signature_name", ""))

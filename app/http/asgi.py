@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -59,6 +59,16 @@ class Runner:
             response, took = await asyncio.get_running_loop().run_in_executor(threads, self._handle, request)
         if response.status == 200:
             self._lately[request.path] = self._lately.get(request.path, 0.0) * 0.8 + took * 0.2
+        return response
+
+    def at_once(self, request: Request) -> Response | None:
+        """The answer to a request that is whole, if it is expected to be quick and is; None where :meth:`answer` has to give it."""
+        if len(request.body) > self.application.services.predictor.max_body_bytes:
+            return None
+        started = time.perf_counter()
+        response = self._try_inline(request)
+        if response is not None and response.status == 200:
+            self._lately[request.path] = self._lately.get(request.path, 0.0) * 0.8 + (time.perf_counter() - started) * 0.2
         return response
 
     def _handle(self, request: Request) -> tuple[Response, float]:
@@ -140,6 +150,11 @@ class AsgiApp:
         self._made: Any = None
         self._fast_lane = fast_lane
 
+    def at_once(self, request: Request) -> Response | None:
+        """The answer to a request that is whole, without ASGI; None where only the call below can give it."""
+        request.path, request.base = without_prefix(self._base_path, request.path), self._base_path
+        return self._runner.at_once(request) if self._fast_lane and self._runner.application.is_fast(request) else None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's request."""
         if scope["type"] != "http":
@@ -164,14 +179,19 @@ class AsgiApp:
         return self._made
 
 
-def request_of(scope: Scope) -> Request:
-    """The request of an ASGI scope, without its body. Behind Mangum, deadline and limits are those of the Lambda event."""
+def headers_of(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header fields, whose names are in lower case, by name."""
     headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
+    for raw_name, raw_value in fields:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         # RFC 9110, section 5.3, and what API Gateway does
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    request = Request(scope["method"], scope["path"], headers, scope["query_string"].decode("latin-1"))
+    return headers
+
+
+def request_of(scope: Scope) -> Request:
+    """The request of an ASGI scope, without its body. Behind Mangum, deadline and limits are those of the Lambda event."""
+    request = Request(scope["method"], scope["path"], headers_of(scope["headers"]), scope["query_string"].decode("latin-1"))
     request.base = scope.get("onnx-lambda.base", "")
     if "aws.event" in scope:
         origin: Request = scope["aws.event"]["request"]

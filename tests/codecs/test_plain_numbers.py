@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.codecs import json_document, plain_numbers, predict_json
+from app.codecs import json_document, open_inference, plain_numbers, predict_json, tensorflow_serving
 from app.errors import Problem
 from app.tensors import BY_NAME, Signature, TensorSpec
 
@@ -95,6 +95,73 @@ def test_the_two_ways_agree(document: dict[str, Any], datatype: str) -> None:
 
     assert expected.inputs["X1"].tobytes() == found.inputs["X1"].tobytes()
     assert (expected.form, expected.outputs) == (found.form, found.outputs)
+    in_serving = tensorflow_serving.call_of(json_document.loads(body), signature(datatype))
+    assert expected.inputs["X1"].tobytes() == in_serving.inputs["X1"].tobytes()
+    assert (in_serving.form, in_serving.outputs) == (found.form, found.outputs)
+
+
+def tensor(**changed: Any) -> bytes:
+    """A plain Open Inference body of four numbers, and what of it is changed."""
+    return orjson.dumps({"inputs": [{"name": "X1", "shape": [2, 2], "datatype": "FP32", "data": [1, 2.5, 3e2, -4]} | changed]})
+
+
+@pytest.mark.parametrize("data", [[1, 2.5, 3e2, -4], [[1, 2.5], [3e2, -4]], [[[1], [2]], [[3], [4]]]])
+def test_plain_tensors(data: Any) -> None:
+    """A plain tensor is the one that the strict way makes of it, however its data is nested."""
+    expected = open_inference._call(json_document.loads(tensor(data=data)), memoryview(b""), signature())
+
+    found = open_inference.decode(tensor(data=data), {}, signature())
+    assert plain_numbers.tensor_of(tensor(data=data), signature()) is not None
+    assert expected.inputs["X1"].tobytes() == found.inputs["X1"].tobytes()
+    assert (2, 2) == found.inputs["X1"].shape
+    assert expected._replace(inputs={}) == found._replace(inputs={})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        tensor(name="X2"),
+        tensor(datatype="FP64"),
+        tensor(datatype="FP"),
+        tensor(shape=[4, 1]),
+        tensor(shape=[-2, -2]),
+        tensor(shape=[2, 2.0]),
+        tensor(shape=[[2, 2]]),
+        tensor(shape=4),
+        tensor(shape=[0, 2], data=[]),
+        tensor(shape=[2, 2, 1]),
+        tensor(data=[1, 2, 3]),
+        tensor(data=[[1], [2, 3, 4]]),
+        tensor(data=[1e39, 2, 3, 4]),
+        tensor(data=[None, 2, 3, 4]),
+        tensor(data=5),
+        tensor(parameters={}),
+        tensor().replace(b"[{", b"{").replace(b"}]", b"}"),
+        tensor().replace(b"[{", b"[[{").replace(b"}]", b"}]]"),
+        tensor().replace(b"}]", b"},1]"),
+        tensor()[:-1],
+        tensor() + b"1",
+    ],
+)
+def test_all_other_tensors(body: bytes) -> None:
+    """Whatever is wrong, or more than a plain tensor, is left to the strict way."""
+    assert plain_numbers.tensor_of(body, signature()) is None
+
+
+@given(st.lists(st.integers(-1, 4), max_size=3), values, st.sampled_from(FLOATS))
+def test_the_two_ways_of_a_tensor_agree(shape: list[int], data: Any, datatype: str) -> None:
+    """Wherever the quick way makes a tensor, the strict way makes the same."""
+    try:
+        body = tensor(shape=shape, data=data, datatype=datatype)
+    except TypeError:
+        return
+    model = signature(datatype, shape=None)
+    found = plain_numbers.tensor_of(body, model)
+    if found is None:
+        return
+    expected = open_inference._call(json_document.loads(body), memoryview(b""), model).inputs["X1"]
+
+    assert (expected.shape, expected.dtype, expected.tobytes()) == (found.shape, found.dtype, found.tobytes())
 
 
 def test_large_bodies_go_the_way_of_buffers() -> None:
