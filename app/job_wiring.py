@@ -1,5 +1,6 @@
 """The part of the composition root that nobody pays for who asks for no job: made at the first job, each part once."""
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.errors import SettingError
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,8 +77,19 @@ class JobParts:
         return self._sweeper.sweep(deadline)._asdict()
 
     def start_local_worker(self) -> None:
-        """Work off what an earlier process left, if there was one."""
-        if self._settings.jobs == "sqlite" and Path(self._settings.jobs_dir).is_dir():
+        """Work off what an earlier process left, if there was one.
+
+        :raises SettingError: where jobs can never be kept.
+        """
+        if self._settings.jobs != "sqlite":
+            return
+        folder = Path(self._settings.jobs_dir).absolute()
+        place = next(path for path in (folder, *folder.parents) if path.exists())
+        if not (place.is_dir() and os.access(place, os.W_OK)):
+            raise SettingError(
+                f"JOBS_DIR is '{self._settings.jobs_dir}', where nothing can be written; name another folder, or set JOBS=off."
+            )
+        if place == folder:
             self.jobs(None)
 
     @cached_property

@@ -50,7 +50,11 @@ def run(arguments: argparse.Namespace) -> NoReturn:  # noqa: ARG001 - the signat
     with _listening(settings.host, settings.port) as listening:
         print("\n".join(_greeting(program, listening.getsockname()[1])), flush=True)
         if program.parts:
-            program.parts.start_local_worker()
+            try:
+                program.parts.start_local_worker()
+            except SettingError as error:
+                # A read-only container that is asked for no job serves as well as any.
+                print(f"onnx-lambda serve: no job can be kept: {error}", file=sys.stderr)
         # What was made so far stays; looking through it again and again took a tenth of the time of small requests.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)

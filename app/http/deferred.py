@@ -44,7 +44,7 @@ def answer(services: Services, request: Request, route: Route, report: Report) -
     jobs = services.jobs(request.deadline) if services.jobs else None
     refers = media_types.parse(request.headers.get("content-type", ""))[0] == REFERENCE
     if jobs is None:
-        if refers:
+        if refers or "webhook-url" in request.headers:
             raise NotOffered(OFF)
         # RFC 7240, section 2: a preference that is not supported is passed over.
         return _answer_now(services, request, route, report)

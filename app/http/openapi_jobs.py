@@ -153,7 +153,7 @@ _RESPONSES: dict[str, dict[str, Any]] = {
     "jobs:result": {"200": {"description": "The answer of the synchronous call", "content": _ANYTHING}, "303": _ELSEWHERE},
     "jobs:deliveries": {"200": _json("DeliveryList", "The job's webhook and the attempts to send it; empty as long as none is due")},
     "uploads:create": {"201": _json("Upload", "Where to send the bytes, and the reference to predict with")},
-    "uploads:receive": {"204": {"description": "The bytes are kept"}},
+    "uploads:receive": {"200": {"description": "The bytes are kept; no body", "content": {"text/plain": {"schema": {"const": ""}}}}},
     "uploads:send": {"200": {"description": "The result", "content": _ANYTHING}},
 }
 _QUERIES: dict[str, dict[str, dict[str, Any]]] = {

@@ -96,7 +96,8 @@ def receive(services: Services, request: Request, report: Report) -> Response:  
     if len(request.body) != announced.size or hashlib.sha256(request.body).hexdigest() != announced.digest:
         raise UploadRefused(f"These are not the {announced.size} bytes that were announced.")
     _addressed(services, request).put(announced.key, request.body)
-    return Response(204)
+    # as S3 answers
+    return Response(200, content_type="text/plain")
 
 
 def size_check(services: Services, request: Request) -> Callable[[int], None]:

@@ -47,7 +47,7 @@ class Idempotency:
             return None
         if kept.fingerprint != key.fingerprint:
             raise KeyReused(
-                "This Idempotency-Key was used for another request in the last 24 h (another path, body, or content type). "
+                "This Idempotency-Key was used for another request in the last 24 h (another path, query, body, or a header field such as Accept or Webhook-Url). "
                 "Send the first request again to read its answer, or make a new key."
             )
         return kept

@@ -221,7 +221,19 @@ def test_a_long_example_is_not_printed(tmp_path: Path) -> None:
         assert max(map(len, lines)) < 200
         assert "/models/image" in lines[2]
         assert httpx.get(f"http://127.0.0.1:{port}/models/image").json()["example"] is None
-        assert len(httpx.get(f"http://127.0.0.1:{port}/openapi.json").content) < 50_000
+        assert len(httpx.get(f"http://127.0.0.1:{port}/openapi.json").content) < 100_000
     finally:
         running.kill()
         running.communicate()
+
+
+def test_serve_says_where_no_job_can_be_kept(tmp_path: Path) -> None:
+    """A folder for jobs that cannot be made is named at the start, and predictions are answered all the same."""
+    (tmp_path / "file").write_text("")
+    environment = {**os.environ, "MODEL_DIR": str(ROOT / "models"), "JOBS_DIR": str(tmp_path / "file" / "jobs"), "PORT": "0"}
+    with subprocess.Popen([sys.executable, "-m", "app", "serve"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        told = running.stderr.readline()
+        running.terminate()
+
+    assert "no job can be kept: JOBS_DIR is" in told
