@@ -312,9 +312,9 @@ def test_waiting_callers_keep_nobody_from_predicting(tmp_path: Path, models: Pat
 
 @pytest.mark.parametrize("fast_lane", [True, False])
 def test_jobs_off(models: Path, *, fast_lane: bool) -> None:
-    """With JOBS=off Prefer and its companions are passed over; jobs, uploads and references are refused and say why."""
+    """With JOBS=off Prefer and Idempotency-Key are passed over; webhooks, jobs, uploads and references are refused and say why."""
     with in_process(models, fast_lane=fast_lane, JOBS="off") as client:
-        answer = client.post("/predict", json=ROWS, headers=LATER | {"idempotency-key": "k", "webhook-url": "https://hooks.test"})
+        answer = client.post("/predict", json=ROWS, headers=LATER | {"idempotency-key": "k"})
         assert 200 == answer.status_code
         assert "preference-applied" not in answer.headers
         reference = {"content-type": "application/vnd.onnx-lambda.reference+json"}
@@ -328,5 +328,6 @@ def test_jobs_off(models: Path, *, fast_lane: bool) -> None:
             ("PUT", "/uploads/x", {}),
             ("GET", "/downloads/x", {}),
             ("POST", "/predict", reference),
+            ("POST", "/predict", LATER | {"webhook-url": "https://hooks.test"}),
         ):
             assert "JOBS" in check_problem(client.request(method, path, headers=headers), 403, "not-offered")["detail"]
