@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 
 from app.errors import SettingError
 from app.settings import Settings
+from app.webhook_wiring import WebhookParts
 
 if TYPE_CHECKING:
+    from app.errors import Problem
     from app.inference.repository import Repository
-    from app.jobs.delivery import Delivery
+    from app.jobs.job import Job
     from app.jobs.local_worker import LocalWorker
-    from app.jobs.sender import Sender, Sent
+    from app.jobs.sender import Sender
     from app.jobs.service import Jobs, Stores
     from app.jobs.sweeper import Sweeper
-    from app.jobs.webhook_address import AddressPolicy
-    from app.jobs.webhook_signature import Secrets
     from app.jobs.worker import Worker
     from app.observability import Observer
-    from app.prediction import Predictor
+    from app.prediction import PredictionResponse, Predictor
+    from app.report import Report
 
 _SWEEP_EVERY_S = 60.0
 _SWEEP_S = 45.0
-_SECRETS_KEPT_S = 300.0
 # A store that fails for a moment costs a message a delivery, and its job no attempt.
 _MORE_RECEIVES = 2
 
@@ -39,10 +39,7 @@ class JobParts:
         self._repository = repository
         self._observer = observer
         self._lock = threading.RLock()
-        self._read_secrets: tuple[float, Secrets | None] = (0.0, None)
-        if settings.webhook_secrets:
-            # A key that signs nothing is found out at the start, and not by the first webhook.
-            self._secrets()
+        self._webhooks = WebhookParts(settings, observer)
 
     def jobs(self, deadline: float | None) -> "Jobs":
         """What callers do with jobs.
@@ -129,13 +126,13 @@ class JobParts:
     def _worker(self) -> "Worker":
         from app.jobs.worker import Worker
 
-        return Worker(self.stores, self._predictor, packed=self._settings.job_packing)
+        return Worker(self.stores, self._predictor, packed=self._settings.job_packing, observe=self._observe)
 
     @cached_property
     def _sender(self) -> "Sender":
         from app.jobs.sender import Sender
 
-        return Sender(self.stores, self._transmit)
+        return Sender(self.stores, self._webhooks.transmit)
 
     @cached_property
     def _sweeper(self) -> "Sweeper":
@@ -156,7 +153,7 @@ class JobParts:
             backend,
             {
                 "jobs": lambda ids: self.answer_jobs(ids, time.monotonic() + run_s),
-                "webhooks": lambda ids: self.send_webhooks(ids, time.monotonic() + run_s),
+                "webhooks": self._send_side_by_side,
             },
             sweep=lambda: self.sweep(time.monotonic() + _SWEEP_S),
             sweep_every_s=_SWEEP_EVERY_S,
@@ -174,7 +171,7 @@ class JobParts:
             self.stores,
             self._predictor,
             list_anonymous=not settings.on_lambda,
-            check_webhook=self._check_webhook,
+            check_webhook=self._webhooks.check,
             max_upload_bytes=settings.max_upload_bytes,
             max_response_bytes=settings.max_result_bytes,
         )
@@ -186,52 +183,20 @@ class JobParts:
         most = self._settings.max_upload_bytes
         return Predictor(self._repository, max_body_bytes=most, max_result_bytes=most)
 
-    def _secrets(self) -> "Secrets":
-        from app.jobs.webhook_signature import parse_secrets
+    def _send_side_by_side(self, ids: Sequence[str]) -> list[str]:
+        """One thread a webhook, so that none waits for another's receiver."""
+        from concurrent.futures import ThreadPoolExecutor
 
-        read_at, secrets = self._read_secrets
-        # A secret that was rotated is to be used without a new environment.
-        if secrets is None or (self._settings.webhook_secrets_arn and time.monotonic() - read_at > _SECRETS_KEPT_S):
-            if self._settings.webhook_secrets:
-                secrets = parse_secrets(self._settings.webhook_secrets)
-            else:
-                from app.storage.aws_clients import secret
+        with ThreadPoolExecutor(max(1, len(ids))) as pool:
+            return [failed for found in pool.map(lambda one: self.send_webhooks([one], time.monotonic()), ids) for failed in found]
 
-                secrets = parse_secrets(secret(self._settings.webhook_secrets_arn), "WEBHOOK_SECRETS_ARN", bare=True)
-            self._read_secrets = time.monotonic(), secrets
-        return secrets
+    def _observe(self, job: "Job", report: "Report", answer: "PredictionResponse | Problem", seconds: float) -> None:
+        from app.errors import InternalError, Problem
 
-    @cached_property
-    def _addresses(self) -> "AddressPolicy":
-        from urllib.parse import urlsplit
-
-        from app.jobs.webhook_address import AddressPolicy
-
-        # A webhook to this server itself would make it call itself in its own name.
-        own = urlsplit(self._settings.public_url).hostname
-        return AddressPolicy(self._settings.webhook_allow_private, frozenset([own] if own else ()))
-
-    def _check_webhook(self, url: str) -> None:
-        from app.jobs.errors import WebhookRefused
-        from app.jobs.webhook_address import check_resolves, check_url
-
-        if not (self._settings.webhook_secrets or self._settings.webhook_secrets_arn):
-            raise WebhookRefused("Webhook-Url cannot be used: this server has no key to sign webhooks with (WEBHOOK_SECRETS).")
-        check_resolves(check_url(url, allow=self._addresses))
-
-    def _transmit(self, delivery: "Delivery") -> "Sent":
-        from app.jobs.errors import WebhookRefused
-        from app.jobs.sender import Sent
-        from app.jobs.webhook_address import check_url
-        from app.jobs.webhook_request import send
-
-        try:
-            target = check_url(delivery.url, allow=self._addresses)
-        except WebhookRefused:
-            # It was taken under other rules.
-            return Sent("stop", "address-refused", None, 0.0)
-        outcome = send(target, delivery.body.encode(), webhook_id=delivery.id, secrets=self._secrets())
-        return Sent(outcome.disposition, outcome.label, outcome.retry_after_s, outcome.duration_s)
+        problem = answer if isinstance(answer, Problem) else None
+        failure = (problem.__cause__ or problem) if isinstance(problem, InternalError) else None
+        fields = {"request_id": job.id, "trigger": "job", "attempt": job.attempt, "status": problem.status if problem else 200}
+        report.tell(self._observer, lambda: fields, seconds=seconds, code=problem.code if problem else "", failure=failure, cold=None)
 
     def _note(self, message: str, error: Exception) -> None:
         self._observer.note(message, reason=str(getattr(error, "detail", type(error).__name__)))

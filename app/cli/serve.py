@@ -15,7 +15,7 @@ import uvicorn
 from app.cli.quick_protocol import within
 from app.cli.strays import strays
 from app.codecs.example import example_body
-from app.errors import ModelNotReady, SettingError
+from app.errors import ModelNotReady, SettingError, StoreUnavailable
 from app.inference.loading import Loaded
 from app.wiring import Program, asgi_app, wire
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> NoReturn:  # noqa: ARG001 - the signat
         if program.parts:
             try:
                 program.parts.start_local_worker()
-            except SettingError as error:
+            except (SettingError, StoreUnavailable) as error:
                 # A read-only container that is asked for no job serves as well as any.
                 print(f"onnx-lambda serve: no job can be kept: {error}", file=sys.stderr)
         # What was made so far stays; looking through it again and again took a tenth of the time of small requests.

@@ -55,7 +55,8 @@ class Runner:
         if at_once is not None:
             response, took = at_once, time.perf_counter() - started
         else:
-            threads = self._waiting if "prefer" in request.headers else self._threads
+            prefer = request.headers.get("prefer", "")
+            threads = self._waiting if "wait" in prefer and "async" in prefer else self._threads
             response, took = await asyncio.get_running_loop().run_in_executor(threads, self._handle, request)
         if response.status == 200:
             self._lately[request.path] = self._lately.get(request.path, 0.0) * 0.8 + took * 0.2

@@ -28,7 +28,8 @@ def caller_of(event: Mapping[str, Any], flavour: Literal["v2", "v1", "alb"]) -> 
     # AROA…:session of a role, AIDA… of a user (IAM User Guide, "Unique identifiers")
     user = _text(iam, "userId") or _text(iam, "callerId") or _text(identity, "user") or _text(identity, "caller")
     if user:
-        return f"iam:{user.partition(':')[0]}"
+        # Of a federated user what stands before the colon is the account: only a role's session is cut off.
+        return f"iam:{user.partition(':')[0] if user.startswith('AROA') else user}"
     key = _text(identity, "apiKeyId")
     return f"key:{key}" if key else ""
 

@@ -11,6 +11,7 @@ STRANDED_S = 120.0
 # The longest delay that SQS takes; what is due later is sent by the sweeper when its time comes:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-delay-queues.html
 LONGEST_DELAY_S = 900.0
+_KEPT_AFTER_LAST_S = 86_400.0
 
 
 class Attempt(NamedTuple):
@@ -64,7 +65,9 @@ def record(delivery: Delivery, attempt: Attempt, disposition: Disposition, next_
     done = delivery._replace(attempts=(*delivery.attempts, attempt), lease_until=0.0)
     if disposition == "retry" and next_delay_s is not None:
         next_at = attempt.at + next_delay_s
-        return done._replace(next_at=next_at, due=next_at if next_delay_s > LONGEST_DELAY_S else next_at + STRANDED_S)
+        # A receiver that puts attempts off by Retry-After has all of them.
+        expires = max(delivery.expires, next_at + _KEPT_AFTER_LAST_S)
+        return done._replace(next_at=next_at, expires=expires, due=next_at if next_delay_s > LONGEST_DELAY_S else next_at + STRANDED_S)
     ended: dict[Disposition, DeliveryStatus] = {"delivered": "delivered", "stop": "stopped", "retry": "failed"}
     return done._replace(status=ended[disposition], due=delivery.expires)
 

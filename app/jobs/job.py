@@ -101,13 +101,8 @@ def claim(job: Job, now: float, lease_s: float) -> Job | None:
     return job._replace(status="running", attempt=job.attempt + 1, lease_until=lease_until, due=lease_until)
 
 
-def put_back(job: Job, now: float, policy: Policy, *, ran: bool = True) -> Job | None:
-    """The job as waiting for its next attempt; None when none is left.
-
-    :param ran: False where the attempt ended before its run began, for which it gets another. Numbers of attempts are never given
-        twice, so that no two write under one key.
-    """
-    job = job if ran else job._replace(max_attempts=job.max_attempts + 1)
+def put_back(job: Job, now: float, policy: Policy) -> Job | None:
+    """The job as waiting for its next attempt; None when none is left."""
     if job.status != "running" or job.attempt >= job.max_attempts:
         return None
     return job._replace(status="queued", lease_until=0.0, due=now + policy.stranded_s)

@@ -4,6 +4,7 @@ It asks for SQLite 3.24 (2018) and nothing newer: Python uses the system's, whic
 """
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from app.errors import SettingError, StoreUnavailable
 
 # How long a statement waits for another process's transaction; each of ours takes milliseconds.
 _BUSY_S = 5.0
+# How long for those of this process, of which each has its turn.
+_TURN_S = 20.0
 # One script for each schema, from the one before it; PRAGMA user_version counts those that a file has seen.
 STEPS: tuple[str, ...] = (
     """
@@ -50,6 +53,7 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._writing = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
         with _answering():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,12 +68,22 @@ class SqliteFile:
 
         :raises StoreUnavailable: for what SQLite says of the file: locked, full, read-only, damaged.
         """
-        with self.connection() as connection:
+        # SQLite's own wait is a sleep that whoever comes just then overtakes; threads of this process wait in turn.
+        with self._turn(), self.connection() as connection:
             # Writers queue up at the start: one that reads first and writes then could be refused at once, whatever the time-out.
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             if connection.in_transaction:
                 connection.execute("COMMIT")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._writing.acquire(timeout=_TURN_S):
+            raise StoreUnavailable("The store of jobs does not answer: too many write to it at once. Try again in a moment.")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:

@@ -70,13 +70,19 @@ class Sweeper:
 
     def _due(self, counts: dict[str, int], deadline: float) -> None:
         seen: set[tuple[type, str]] = set()
+        limit = _PAGE
         while time.monotonic() < deadline:
-            page = self._stores.backend.due(self._stores.clock(), _PAGE)
-            # What could not be repaired stays due, and is not tried for ever.
+            page = self._stores.backend.due(self._stores.clock(), limit)
+            # What could not be repaired stays due: it is not tried for ever, and nothing waits behind it.
             fresh = [record for record in page if (type(record), record.id) not in seen]
             if not fresh:
-                return
-            for record in fresh:
+                if len(page) < limit:
+                    return
+                limit += _PAGE
+            # Work that waits comes before what is only to be forgotten.
+            for record in sorted(fresh, key=lambda record: isinstance(record, Job) and record.is_finished):
+                if time.monotonic() >= deadline:
+                    return
                 seen.add((type(record), record.id))
                 self._step(counts, "errors", lambda record=record: self._repair(record))  # type: ignore[misc]
 
@@ -130,7 +136,7 @@ class Sweeper:
         return how
 
     def _dead(self, counts: dict[str, int], deadline: float) -> None:
-        """Jobs whose message nobody could work off fail; the messages stay for whoever looks into it."""
+        """Jobs that workers were told of again and again in vain fail; their messages stay for whoever looks into it."""
         for job_id in self._stores.backend.dead("jobs", _MOST_DEAD):
             if time.monotonic() < deadline:
                 self._step(counts, "errors", lambda job_id=job_id: self._bury(job_id))  # type: ignore[misc]
@@ -138,7 +144,8 @@ class Sweeper:
     def _bury(self, job_id: str) -> str | None:
         job = self._stores.backend.read(Job, job_id)
         now = self._stores.clock()
-        if job is None or job.is_finished or job.lease_until > now:
+        # A dead message alone is none of the job's doing: it is sent again when it is due.
+        if job is None or job.is_finished or job.lease_until > now or job.resent < job.max_attempts:
             return None
         return self._end(job, jobs.fail(job, given_up(job), now, self._stores.policy), "failed")
 

@@ -6,6 +6,7 @@ forgery (Standard Webhooks 1.0.0, "Server side request forgery"). The same addre
 """
 
 import re
+import threading
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, NamedTuple, NoReturn
@@ -18,6 +19,8 @@ MAX_URL_CHARACTERS = 2048
 # mail and remote-control ports for whoever asks; a list of forbidden ports is never complete.
 PORTS = frozenset({443, 8443})
 RESOLVE_TIMEOUT_S = 5.0
+_MOST_LOOKUPS = 32
+_asking = threading.BoundedSemaphore(_MOST_LOOKUPS)
 # RFC 3986, section 2: every character that may stand in a URL. No space, control character, backslash, quote or letter of Unicode.
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")
 _PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?]*)(.*)")
@@ -188,7 +191,6 @@ def addresses(target: Target, resolve: Resolve, timeout_s: float) -> tuple[Addre
 def _ask(target: Target, resolve: Resolve, timeout_s: float) -> list[str]:
     """The resolver's answers. libc's has no deadline of its own, so it is asked in a thread that nobody waits for."""
     import queue
-    import threading
 
     answers: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
 
@@ -197,7 +199,12 @@ def _ask(target: Target, resolve: Resolve, timeout_s: float) -> list[str]:
             answers.put(list(resolve(target.host, target.port)))
         except Exception:  # whatever a resolver raises for a stranger's name means that the name has no address
             answers.put(None)
+        finally:
+            _asking.release()
 
+    # Strangers choose the names, and libc may take a minute for each.
+    if not _asking.acquire(timeout=max(timeout_s, 0.0)):
+        raise LookupFailed("resolver-timeout")
     threading.Thread(target=ask, name="webhook-resolver", daemon=True).start()
     try:
         found = answers.get(timeout=max(timeout_s, 0.0))

@@ -1,7 +1,7 @@
 """Answers jobs: claim, run, keep the result, commit; a job that is not finished comes again."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from app.errors import DeadlineExceeded, Problem, StoreUnavailable
@@ -16,6 +16,13 @@ from app.report import Report
 
 # After a run has ended by its deadline the worker still has to write; a lease lasts until then, and a little for slow clocks.
 _AFTER_RUN_S = 30.0
+# Bodies that are in memory together.
+_MOST_PACKED_BYTES = 32 * 1024 * 1024
+Observe = Callable[[Job, Report, "PredictionResponse | Problem", float], None]
+
+
+def _unobserved(job: Job, report: Report, answer: PredictionResponse | Problem, seconds: float) -> None:
+    pass
 
 
 class Claimed(NamedTuple):
@@ -28,40 +35,65 @@ class Claimed(NamedTuple):
 class Worker:
     """Works off deliveries of job ids."""
 
-    def __init__(self, stores: Stores, predictor: Predictor, *, packed: bool) -> None:
-        """:param packed: whether jobs of one delivery may share a run."""
+    def __init__(self, stores: Stores, predictor: Predictor, *, packed: bool, observe: Observe = _unobserved) -> None:
+        """:param packed: whether jobs of one delivery may share a run.
+        :param observe: hears of every attempt: the job, what happened, the answer, and the seconds of the run that it had a part in.
+        """
+        self._observe = observe
         self._stores = stores
         self._predictor = predictor
         self._packed = packed
 
     def work(self, ids: Sequence[str], deadline: float) -> list[str]:
-        """Answer jobs.
+        """Answer jobs: those that were never tried share a run, every other is claimed just before its own.
+
+        So a job whose run ends the process, or takes all the time, costs its neighbours one attempt at most, and never their last.
 
         :param deadline: ``time.monotonic()`` seconds at which runs are ended.
         :returns: those whose messages must come again. A job is in the list, or has ended and that is kept, or is another's to answer.
         """
-        claimed: list[Claimed] = []
+        begun = False
+        half = (time.monotonic() + deadline) / 2
         again: list[str] = []
-        for job_id in dict.fromkeys(ids):
-            try:
-                taken = self._take(job_id, deadline)
-            except Problem as error:
-                self._stores.note("a job could not be taken", error)
-                again.append(job_id)
+        for pack in self._packs(list(dict.fromkeys(ids))):
+            if begun and time.monotonic() > half:
+                # What is begun with little time left costs an attempt; what is not begun comes again and has all of it.
+                again += pack
                 continue
-            if isinstance(taken, Claimed):
-                claimed.append(taken)
-            elif not taken:
-                again.append(job_id)
-        for pack in self._packs(claimed):
-            again += self._answer(pack, deadline)
+            claimed = []
+            for job_id in pack:
+                taken = self._tried(job_id, deadline)
+                if isinstance(taken, Claimed):
+                    claimed.append(taken)
+                elif not taken:
+                    again.append(job_id)
+            if claimed:
+                begun = True
+                again += self._answer(claimed)
         return again
 
-    def _packs(self, claimed: list[Claimed]) -> list[list[Claimed]]:
-        """What shares a run: jobs in their first attempt. What may have failed its neighbours before is tried by itself."""
-        together = [one for one in claimed if self._packed and one.job.attempt == 1]
-        alone = [[one] for one in claimed if not self._packed or one.job.attempt > 1]
-        return [together, *alone] if together else alone
+    def _packs(self, ids: list[str]) -> list[list[str]]:
+        """What is claimed together: new jobs whose bodies together are small; first, as they are the quickest. Each other by itself."""
+        if len(ids) < 2 or not self._packed:
+            return [[job_id] for job_id in ids]
+        together: list[str] = []
+        room = _MOST_PACKED_BYTES
+        for job_id in ids:
+            try:
+                job = self._stores.backend.read(Job, job_id)
+            except Problem:
+                continue
+            if job is not None and job.attempt == 0 and job.payload.size <= room:
+                together.append(job_id)
+                room -= job.payload.size
+        return [*([together] if together else []), *([job_id] for job_id in ids if job_id not in together)]
+
+    def _tried(self, job_id: str, deadline: float) -> "Claimed | bool":
+        try:
+            return self._take(job_id, deadline)
+        except Problem as error:
+            self._stores.note("a job could not be taken", error)
+            return False
 
     def _take(self, job_id: str, deadline: float) -> "Claimed | bool":
         """The job, claimed; else whether there is nothing left to do."""
@@ -93,17 +125,16 @@ class Worker:
             return self._end(job, jobs.fail(job, lost, self._stores.clock(), self._stores.policy))
         return Claimed(job, stored_request(job, body, deadline))
 
-    def _answer(self, pack: Sequence[Claimed], deadline: float) -> list[str]:
-        if time.monotonic() >= deadline:
-            # The time was others'; it is not to cost these an attempt.
-            for one in pack:
-                self._put_back_unrun(one.job)
-            return [one.job.id for one in pack]
-        answers = self._predictor.answer_many([one.request for one in pack], [Report() for _ in pack])
+    def _answer(self, pack: Sequence[Claimed]) -> list[str]:
+        started = time.perf_counter()
+        reports = [Report() for _ in pack]
+        answers = self._predictor.answer_many([one.request for one in pack], reports)
+        seconds = time.perf_counter() - started
         again = []
-        for (job, request), answer in zip(pack, answers, strict=True):
+        for (job, request), report, answer in zip(pack, reports, answers, strict=True):
+            self._observe(job, report, answer, seconds)
             try:
-                done = self._conclude(job, request, answer)
+                done = self._conclude(job, request, answer, report)
             except Problem as error:
                 self._stores.note("a job's end could not be kept", error)
                 done = False
@@ -111,7 +142,7 @@ class Worker:
                 again.append(job.id)
         return again
 
-    def _conclude(self, job: Job, request: PredictionRequest, answer: PredictionResponse | Problem) -> bool:
+    def _conclude(self, job: Job, request: PredictionRequest, answer: PredictionResponse | Problem, report: Report) -> bool:
         stores = self._stores
         if isinstance(answer, Problem):
             if answer.retryable or isinstance(answer, DeadlineExceeded):
@@ -120,7 +151,7 @@ class Worker:
         key = f"results/{job.id[:2]}/{job.id}/{job.attempt}"
         digest = stores.storage.put(key, answer.body)
         result = Payload(key, len(answer.body), digest, answer.content_type, request.echo)
-        if not self._end(job, jobs.succeed(job, result, stores.clock(), stores.policy)):
+        if not self._end(job, jobs.succeed(job._replace(digest=report.digest), result, stores.clock(), stores.policy)):
             # A zombie's: the attempt that is kept has a key of its own.
             stores.storage.delete(key)
         return True
@@ -134,15 +165,6 @@ class Worker:
         else:
             self._end(job, jobs.fail(job, given_up(job, problem), stores.clock(), stores.policy))
         return False
-
-    def _put_back_unrun(self, job: Job) -> None:
-        stores = self._stores
-        waiting = jobs.put_back(job, stores.clock(), stores.policy, ran=False)
-        if waiting is not None:
-            try:
-                stores.backend.write([Change(job, waiting)])
-            except StoreUnavailable as error:
-                stores.note("a job stays taken until its lease ends", error)
 
     def _end(self, job: Job, ended: Job | None) -> bool:
         """Keep the end of a job and tell of it; False where the job was no longer as it is held here."""
