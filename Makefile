@@ -9,7 +9,7 @@ EVERY_PEER := bentoml kserve litserve mlserver
 PEERS ?= $(EVERY_PEER)
 PIP := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help serve build test check test-containers bench bench-peers lock models image clean chromium
+.PHONY: help serve build test check test-containers test-faults bench bench-peers lock models image clean chromium
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ check: .venv/dev ## ruff, mypy --strict, import-linter, house rules
 
 test-containers: .venv/dev .venv-sam/ready ## what needs a Docker engine: the image, the emulator in it, SAM
 	.venv/bin/python -m pytest -m containers tests/containers
+
+test-faults: .venv/dev ## every call to AWS and every SQL statement gone wrong (about ten minutes; FAULT_SEED, FAULT_PAIRS, FAULT_JOBS)
+	.venv/bin/python -m pytest -m faults -s tests/faults
 
 bench: .venv/dev ## cold start, warm, JSON and memory benchmarks into docs/benchmarks.md
 	.venv/bin/python -m benchmarks
