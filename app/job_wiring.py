@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from app.errors import SettingError
 from app.settings import Settings
-from app.webhook_wiring import WebhookParts
 
 if TYPE_CHECKING:
     from app.errors import Problem
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from app.observability import Observer
     from app.prediction import PredictionResponse, Predictor
     from app.report import Report
+    from app.webhook_wiring import WebhookParts
 
 _SWEEP_EVERY_S = 60.0
 _SWEEP_S = 45.0
@@ -39,7 +39,9 @@ class JobParts:
         self._repository = repository
         self._observer = observer
         self._lock = threading.RLock()
-        self._webhooks = WebhookParts(settings, observer)
+        if settings.webhook_secrets:
+            # Keys that sign nothing are found out now.
+            assert self._webhooks
 
     def jobs(self, deadline: float | None) -> "Jobs":
         """What callers do with jobs.
@@ -127,6 +129,12 @@ class JobParts:
         from app.jobs.worker import Worker
 
         return Worker(self.stores, self._predictor, packed=self._settings.job_packing, observe=self._observe)
+
+    @cached_property
+    def _webhooks(self) -> "WebhookParts":
+        from app.webhook_wiring import WebhookParts
+
+        return WebhookParts(self._settings, self._observer)
 
     @cached_property
     def _sender(self) -> "Sender":

@@ -1,7 +1,6 @@
 """Jobs over HTTP: look, list, read the result, cancel."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
