@@ -48,8 +48,9 @@ class Sweeper:
         :param shards: which 256ths of the stored bytes are looked through for those of nobody; by default one a minute in turn.
         """
         counts: dict[str, int] = dict.fromkeys(Swept._fields, 0)
-        self._step(counts, "errors", lambda: self._due(counts, deadline))
+        # First, as what is dead would be sent once more otherwise.
         self._step(counts, "errors", lambda: self._dead(counts, deadline))
+        self._step(counts, "errors", lambda: self._due(counts, deadline))
         if shards is None:
             first = int(self._stores.clock() / _SHARD_S) % _SHARDS
             shards = range(first, first + 1)
@@ -145,7 +146,7 @@ class Sweeper:
         job = self._stores.backend.read(Job, job_id)
         now = self._stores.clock()
         # A dead message alone is none of the job's doing: it is sent again when it is due.
-        if job is None or job.is_finished or job.lease_until > now or job.resent < job.max_attempts:
+        if job is None or job.is_finished or job.lease_until > now or now < job.due or job.resent < job.max_attempts:
             return None
         return self._end(job, jobs.fail(job, given_up(job), now, self._stores.policy), "failed")
 
