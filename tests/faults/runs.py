@@ -40,8 +40,9 @@ def every(scenario: str, modes: Sequence[str] = tuple(MODES)) -> list[Fault]:
 
 
 def changes(scenario: str, modes: Sequence[str]) -> list[Fault]:
-    """Every call that changes something, in these modes."""
-    return [fault for fault in every(scenario, modes) if calls(scenario)[fault.call - 1].split()[1] not in _READS]
+    """Every call of callers, workers and senders that changes something, in these modes: those before the first sweep."""
+    first = calls(scenario)[: calls(scenario).index("s3 list_objects_v2")]
+    return [fault for fault in every(scenario, modes) if fault.call <= len(first) and first[fault.call - 1].split()[1] not in _READS]
 
 
 def pairs(count: int, *, kills_wait: bool) -> list[tuple[str, list[Fault]]]:

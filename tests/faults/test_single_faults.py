@@ -83,7 +83,7 @@ def test_every_kill(killing: Killing, scenario: str) -> None:
 
 @pytest.mark.faults
 def test_every_change_over_moto(moto: OverMoto) -> None:
-    """Over moto by HTTP every call that changes something may kill its process."""
+    """Over moto by HTTP every call of callers, workers and senders that changes something may kill its process."""
     every = runs.changes("answered", KILLS)
 
     assert len(every) == sum(moto.check("answered", [fault]) for fault in every)

@@ -103,6 +103,7 @@ def test_every_statement_of_serve(serves: Serves, tmp_path: Path) -> None:
     """The same for every statement from the first to the last."""
     # Threads take turns, so that the last one is not always of the same number.
     last = next(number for number in range(1, _MOST) if not killed_before(serves, tmp_path / str(number), number))
+    print(f"\nkilled before each of {last - 1} statements")
 
     assert last > 60
 
