@@ -7,8 +7,16 @@ import httpx
 import pytest
 from onnx import TensorProto as T
 
+from app.storage.aws_clients import until
 from tests import graphs
 from tests.shells import SHELLS, copy_models
+
+
+@pytest.fixture(autouse=True)
+def no_deadline() -> Iterator[None]:
+    """An invocation's deadline holds until the next one of its thread sets another; the next test sets none."""
+    yield
+    until(None)
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ def tensor(**changed: Any) -> bytes:
 @pytest.mark.parametrize("data", [[1, 2.5, 3e2, -4], [[1, 2.5], [3e2, -4]], [[[1], [2]], [[3], [4]]]])
 def test_plain_tensors(data: Any) -> None:
     """A plain tensor is the one that the strict way makes of it, however its data is nested."""
-    expected = open_inference._call(json_document.loads(tensor(data=data)), memoryview(b""), signature())
+    expected = open_inference.call_of(json_document.loads(tensor(data=data)), signature())
 
     found = open_inference.decode(tensor(data=data), {}, signature())
     assert plain_numbers.tensor_of(tensor(data=data), signature()) is not None
@@ -159,7 +159,7 @@ def test_the_two_ways_of_a_tensor_agree(shape: list[int], data: Any, datatype: s
     found = plain_numbers.tensor_of(body, model)
     if found is None:
         return
-    expected = open_inference._call(json_document.loads(body), memoryview(b""), model).inputs["X1"]
+    expected = open_inference.call_of(json_document.loads(body), model).inputs["X1"]
 
     assert (expected.shape, expected.dtype, expected.tobytes()) == (found.shape, found.dtype, found.tobytes())
 
