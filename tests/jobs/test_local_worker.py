@@ -65,8 +65,11 @@ def left(backend: SqliteBackend) -> list[str]:
     return sorted(message.id for message in backend.receive("jobs", time.time() + 1e6, limit=100, visibility_s=0))
 
 
-def threads() -> list[str]:
-    return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("worker-"))
+@pytest.fixture
+def threads() -> Callable[[], list[str]]:
+    """The threads of workers that were started in this test: servers of other tests have some too."""
+    before = set(threading.enumerate())
+    return lambda: sorted(thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("worker-"))
 
 
 def test_messages_are_worked_off(backend: SqliteBackend, start: Callable[..., LocalWorker]) -> None:
@@ -200,7 +203,7 @@ def test_the_sweeper_comes_again(start: Callable[..., LocalWorker]) -> None:
     failures.wait_for(lambda calls: len(calls) > 3)
 
 
-def test_a_worker_starts_once(backend: SqliteBackend, start: Callable[..., LocalWorker]) -> None:
+def test_a_worker_starts_once(backend: SqliteBackend, start: Callable[..., LocalWorker], threads: Callable[[], list[str]]) -> None:
     """A worker that was started twice has its threads once, and one that was stopped begins nothing."""
     sweeps = Heard()
     worker = start(lambda ids: (), sweep=lambda: sweeps("sweep"))
@@ -223,7 +226,7 @@ def test_a_stop_ends_a_wait(start: Callable[..., LocalWorker], monkeypatch: pyte
     assert worker.stop(DEADLINE_S)
 
 
-def test_a_worker_that_was_stopped_first_never_starts(backend: SqliteBackend) -> None:
+def test_a_worker_that_was_stopped_first_never_starts(backend: SqliteBackend, threads: Callable[[], list[str]]) -> None:
     """A stop that comes before the start holds."""
     worker = LocalWorker(backend, {}, sweep=list, sweep_every_s=1, visibility_s=1, on_failure=print)
     assert worker.stop(0)
