@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from app.jobs.job import Job
     from app.jobs.local_worker import LocalWorker
     from app.jobs.sender import Sender
-    from app.jobs.service import Jobs, Stores
+    from app.jobs.service import Jobs
+    from app.jobs.stores import Stores
     from app.jobs.sweeper import Sweeper
     from app.jobs.worker import Worker
     from app.observability import Observer
@@ -95,7 +96,7 @@ class JobParts:
     def stores(self) -> "Stores":
         """Where jobs are kept."""
         from app.jobs.job import Policy
-        from app.jobs.service import Stores
+        from app.jobs.stores import Stores
 
         settings = self._settings
         policy = Policy(

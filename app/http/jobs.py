@@ -15,7 +15,8 @@ from app.jobs.delivery import Delivery
 from app.jobs.errors import JobCancelled, JobExpired, JobUnfinished
 from app.jobs.job import Job
 from app.jobs.notices import delivery_id, links_of, time_text
-from app.jobs.service import Jobs, stored_request
+from app.jobs.service import Jobs
+from app.jobs.stores import stored_request
 from app.prediction import PredictionResponse
 from app.report import Report
 

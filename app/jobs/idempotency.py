@@ -8,7 +8,7 @@ from app.jobs.backend import Change
 from app.jobs.errors import KeyInUse, KeyReused
 from app.jobs.job import Payload
 from app.jobs.reservation import Reservation, is_free, reservation_id, reserve
-from app.jobs.service import Stores
+from app.jobs.stores import Stores
 
 _RETRY_AFTER_S = 1
 _MOST_ROUNDS = 10

@@ -8,7 +8,7 @@ from app.errors import Problem
 from app.jobs import delivery as deliveries
 from app.jobs.backend import Change
 from app.jobs.delivery import LONGEST_DELAY_S, Attempt, Delivery, Disposition
-from app.jobs.service import Stores, send_soon
+from app.jobs.stores import Stores, send_soon
 from app.jobs.webhook_schedule import next_attempt_delay
 
 

@@ -2,34 +2,21 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from app.codecs.call import ModelTag
-from app.errors import NotOffered, Problem, StoreUnavailable
+from app.errors import NotOffered, StoreUnavailable
 from app.jobs import job as jobs
-from app.jobs.backend import Backend, Change, mark_of
+from app.jobs.backend import Change, mark_of
 from app.jobs.errors import JobFinished, UnknownJob
-from app.jobs.job import Job, Payload, Policy, Webhook
-from app.jobs.notices import ending
-from app.jobs.reservation import Reservation
+from app.jobs.job import Job, Payload, Webhook
+from app.jobs.stores import Stores, end, send_soon
 from app.prediction import PredictionRequest, Predictor
 from app.report import Report
-from app.storage import Storage
 
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.02, 0.5
 # Another's write came in between; each round one of them wins, so that a few are enough.
 _MOST_ROUNDS = 20
-
-
-class Stores(NamedTuple):
-    """What everybody who works with jobs works with. ``clock`` gives seconds since the epoch."""
-
-    backend: Backend
-    storage: Storage
-    policy: Policy
-    clock: Callable[[], float] = time.time
-    # told of what goes wrong beside the point, such as a message that is left to the sweeper
-    note: Callable[[str, Exception], None] = lambda message, error: None  # noqa: ARG005
 
 
 class Jobs:
@@ -128,9 +115,7 @@ class Jobs:
             cancelled = jobs.cancel(job, now, self.stores.policy)
             if cancelled is None:
                 raise JobFinished(f"The job has ended (it is {job.status}), so there is nothing left to cancel.")
-            changes = ending(job, cancelled, self.stores.policy)
-            if self.stores.backend.write(changes):
-                told(self.stores, changes)
+            if end(self.stores, job, cancelled):
                 return cancelled
         raise StoreUnavailable("The job changes faster than it can be cancelled; ask again.")
 
@@ -163,9 +148,7 @@ class Jobs:
             expired = jobs.expire(job, now, self.stores.policy)
             if expired is None:
                 return job
-            changes = ending(job, expired, self.stores.policy)
-            if self.stores.backend.write(changes):
-                told(self.stores, changes)
+            if end(self.stores, job, expired):
                 return expired
             job = self.stores.backend.read(Job, job.id) or expired
         raise StoreUnavailable("The job changes faster than it can be read; ask again.")
@@ -194,29 +177,6 @@ class Jobs:
         if source is not None and self.stores.storage.copy(source.key, key):
             return Payload(key, size, source.digest, content_type)
         return Payload(key, size, self.stores.storage.put(key, asked.body), content_type)
-
-
-def stored_request(job: Job, body: bytes, deadline: float | None) -> PredictionRequest:
-    """What was asked, as it was asked."""
-    kept: dict[str, Any] = {name: value for name, value in job.request.items() if name in PredictionRequest._fields}
-    kept["outputs"] = tuple(kept.get("outputs", ()))
-    kept["echo"] = tuple((name, value) for name, value in kept.get("echo", ()))
-    return PredictionRequest(**{**kept, "body": body, "deadline": deadline})
-
-
-def send_soon(stores: Stores, queue: str, record_id: str, delay_s: float = 0.0) -> None:
-    """Tell a worker of a record that is kept. Where that fails the sweeper does it, so nothing is raised."""
-    try:
-        stores.backend.send("jobs" if queue == "jobs" else "webhooks", [record_id], delay_s)
-    except Problem as error:
-        stores.note("a message is left to the sweeper", error)
-
-
-def told(stores: Stores, changes: list[Change]) -> None:
-    """Send the webhooks that a change has made due."""
-    for _, new in changes:
-        if new is not None and not isinstance(new, Job | Reservation):
-            send_soon(stores, "webhooks", new.id)
 
 
 def _without_body(asked: PredictionRequest) -> dict[str, Any]:

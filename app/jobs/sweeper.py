@@ -10,9 +10,8 @@ from app.jobs import job as jobs
 from app.jobs.backend import Change, Record
 from app.jobs.delivery import Delivery
 from app.jobs.job import Job
-from app.jobs.notices import ending
 from app.jobs.reservation import Reservation
-from app.jobs.service import Stores, send_soon, told
+from app.jobs.stores import Stores, end, send_soon
 from app.jobs.worker import given_up
 
 _PAGE = 100
@@ -106,11 +105,11 @@ class Sweeper:
         now = stores.clock()
         expired = jobs.expire(job, now, stores.policy)
         if expired is not None:
-            return self._end(job, expired, "expired")
+            return "expired" if end(stores, job, expired) else None
         if job.status == "running" and job.lease_until > now:
             return None
         if job.attempt >= job.max_attempts:
-            return self._end(job, jobs.fail(job, given_up(job), now, stores.policy), "failed")
+            return "failed" if end(stores, job, jobs.fail(job, given_up(job), now, stores.policy)) else None
         again = jobs.send_again(job, now, stores.policy)
         if again is None or not stores.backend.write([Change(job, again)]):
             return None
@@ -127,15 +126,6 @@ class Sweeper:
             stores.storage.delete(key)
         return "deleted" if stores.backend.write([Change(job, None)]) else None
 
-    def _end(self, job: Job, ended: Job | None, how: str) -> str | None:
-        if ended is None:
-            return None
-        changes = ending(job, ended, self._stores.policy)
-        if not self._stores.backend.write(changes):
-            return None
-        told(self._stores, changes)
-        return how
-
     def _dead(self, counts: dict[str, int], deadline: float) -> None:
         """Jobs that workers were told of again and again in vain fail; their messages stay for whoever looks into it."""
         for job_id in self._stores.backend.dead("jobs", _MOST_DEAD):
@@ -148,7 +138,7 @@ class Sweeper:
         # A dead message alone is none of the job's doing: it is sent again when it is due.
         if job is None or job.is_finished or job.lease_until > now or now < job.due or job.resent < job.max_attempts:
             return None
-        return self._end(job, jobs.fail(job, given_up(job), now, self._stores.policy), "failed")
+        return "failed" if end(self._stores, job, jobs.fail(job, given_up(job), now, self._stores.policy)) else None
 
     def _orphans(self, counts: dict[str, int], shard: str, deadline: float) -> None:
         now = self._stores.clock()

@@ -9,8 +9,7 @@ from app.jobs import job as jobs
 from app.jobs.backend import Change
 from app.jobs.errors import JobGivenUp
 from app.jobs.job import Job, Payload
-from app.jobs.notices import ending
-from app.jobs.service import Stores, stored_request, told
+from app.jobs.stores import Stores, end, stored_request
 from app.prediction import PredictionRequest, PredictionResponse, Predictor
 from app.report import Report
 
@@ -104,10 +103,10 @@ class Worker:
             # The message of a job that was given up is to end among the dead letters.
             return job is None or job.error is None or job.error.get("code") != JobGivenUp.code
         if now >= job.expires:
-            return self._end(job, jobs.expire(job, now, stores.policy))
+            return end(stores, job, jobs.expire(job, now, stores.policy))
         if job.attempt >= job.max_attempts and job.lease_until <= now:
             # The last worker died over it, and the queue gave it one delivery more.
-            self._end(job, jobs.fail(job, given_up(job), now, stores.policy))
+            end(stores, job, jobs.fail(job, given_up(job), now, stores.policy))
             return False
         mine = jobs.claim(job, now, max(0.0, deadline - time.monotonic()) + _AFTER_RUN_S)
         if mine is None or not stores.backend.write([Change(job, mine)]):
@@ -116,13 +115,14 @@ class Worker:
         return self._with_body(mine._replace(revision=job.revision + 1), deadline)
 
     def _with_body(self, job: Job, deadline: float) -> "Claimed | bool":
+        stores = self._stores
         try:
-            body = self._stores.storage.get(job.payload.key, job.payload.digest)
+            body = stores.storage.get(job.payload.key, job.payload.digest)
         except StoreUnavailable as error:
             return self._put_back(job, error)
         if body is None:
             lost = JobGivenUp("The body of the request is not where it was kept.").as_object(job.id)
-            return self._end(job, jobs.fail(job, lost, self._stores.clock(), self._stores.policy))
+            return end(stores, job, jobs.fail(job, lost, stores.clock(), stores.policy))
         return Claimed(job, stored_request(job, body, deadline))
 
     def _answer(self, pack: Sequence[Claimed]) -> list[str]:
@@ -147,11 +147,11 @@ class Worker:
         if isinstance(answer, Problem):
             if answer.retryable or isinstance(answer, DeadlineExceeded):
                 return self._put_back(job, answer)
-            return self._end(job, jobs.fail(job, answer.as_object(job.id), stores.clock(), stores.policy))
+            return end(stores, job, jobs.fail(job, answer.as_object(job.id), stores.clock(), stores.policy))
         key = f"results/{job.id[:2]}/{job.id}/{job.attempt}"
         digest = stores.storage.put(key, answer.body)
         result = Payload(key, len(answer.body), digest, answer.content_type, request.echo)
-        if not self._end(job, jobs.succeed(job._replace(digest=report.digest), result, stores.clock(), stores.policy)):
+        if not end(stores, job, jobs.succeed(job._replace(digest=report.digest), result, stores.clock(), stores.policy)):
             # A zombie's: the attempt that is kept has a key of its own.
             stores.storage.delete(key)
         return True
@@ -163,18 +163,8 @@ class Worker:
         if waiting is not None:
             stores.backend.write([Change(job, waiting)])
         else:
-            self._end(job, jobs.fail(job, given_up(job, problem), stores.clock(), stores.policy))
+            end(stores, job, jobs.fail(job, given_up(job, problem), stores.clock(), stores.policy))
         return False
-
-    def _end(self, job: Job, ended: Job | None) -> bool:
-        """Keep the end of a job and tell of it; False where the job was no longer as it is held here."""
-        if ended is None:
-            return False
-        changes = ending(job, ended, self._stores.policy)
-        if not self._stores.backend.write(changes):
-            return False
-        told(self._stores, changes)
-        return True
 
 
 def given_up(job: Job, last: Problem | None = None) -> dict[str, object]:

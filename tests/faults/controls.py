@@ -13,7 +13,8 @@ from app.jobs.backend import Change
 from app.jobs.delivery import Attempt, Delivery, Disposition
 from app.jobs.delivery import claim as claim_delivery
 from app.jobs.notices import ending
-from app.jobs.service import Jobs, Stores, send_soon
+from app.jobs.service import Jobs
+from app.jobs.stores import Stores, send_soon
 from app.jobs.sweeper import Sweeper, Swept
 from app.storage.s3 import S3Storage
 from tests.faults.memory_table import MemoryTable
@@ -92,17 +93,20 @@ def webhook_noted_first(patch: pytest.MonkeyPatch) -> None:
 def webhook_apart(patch: pytest.MonkeyPatch) -> None:
     """The end of a job is kept first, and the webhook that tells of it afterwards."""
 
-    def told(stores: Stores, changes: Sequence[Change]) -> None:
-        for old, new in changes:
-            if isinstance(old, jobs.Job) and isinstance(new, jobs.Job):
-                for change in ending(old, new, stores.policy)[1:]:
-                    assert change.new
-                    stores.backend.write([change])
-                    send_soon(stores, "webhooks", change.new.id)
+    def end(stores: Stores, old: jobs.Job, new: jobs.Job | None) -> bool:
+        if new is None:
+            return False
+        first, *others = ending(old, new, stores.policy)
+        if not stores.backend.write([first]):
+            return False
+        for change in others:
+            assert change.new
+            stores.backend.write([change])
+            send_soon(stores, "webhooks", change.new.id)
+        return True
 
     for module in (worker, sweeper, service):
-        patch.setattr(module, "ending", lambda old, new, policy: ending(old, new, policy)[:1])
-        patch.setattr(module, "told", told)
+        patch.setattr(module, "end", end)
 
 
 def one_result_key(patch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from onnx import TensorProto as T
 
 from app.jobs.errors import WebhookRefused
 from app.jobs.job import Job, Policy, Webhook
-from app.jobs.service import Jobs, Stores
+from app.jobs.service import Jobs
+from app.jobs.stores import Stores
 from app.jobs.worker import Worker
 from app.prediction import PredictionRequest, Predictor
 from app.report import Report
