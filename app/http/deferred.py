@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from app.codecs import media_types
-from app.errors import DeadlineExceeded, Invalid, NotOffered, Problem, ResultTooLarge, StoreUnavailable
+from app.errors import DeadlineExceeded, Invalid, Problem, ResultTooLarge, StoreUnavailable
 from app.http import jobs as pages
 from app.http import problems, uploads
 from app.http.message import REFERENCE, Request, Response
@@ -33,7 +33,6 @@ _FINGERPRINTED = (
     "webhook-url",
     "webhook-id",
 )
-OFF = "Predictions are not answered later here: JOBS is off."
 
 
 def answer(services: Services, request: Request, route: Route, report: Report) -> Response:
@@ -41,13 +40,11 @@ def answer(services: Services, request: Request, route: Route, report: Report) -
 
     :raises Problem: for whatever goes wrong that a caller should hear of.
     """
-    jobs = services.jobs(request.deadline) if services.jobs else None
     refers = media_types.parse(request.headers.get("content-type", ""))[0] == REFERENCE
-    if jobs is None:
-        if refers or "webhook-url" in request.headers:
-            raise NotOffered(OFF)
+    if services.jobs is None and not refers and "webhook-url" not in request.headers:
         # RFC 7240, section 2: a preference that is not supported is passed over.
         return _answer_now(services, request, route, report)
+    jobs = services.jobs_for(request)
     prefers, webhook, key = preferences_of(request), webhook_of(request), idempotency_key_of(request)
     if webhook is not None and not prefers.respond_async:
         raise Invalid("Webhook-Url is for predictions that are answered later: send Prefer: respond-async with it.")

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 from app.codecs.json_output import dumps
 from app.codecs.media_types import accepts
-from app.errors import Invalid, NotOffered, Problem, ResultTooLarge
+from app.errors import Invalid, Problem, ResultTooLarge
 from app.http import problems
 from app.http.message import Request, Response
 from app.http.predict import respond
@@ -42,7 +42,7 @@ def index(services: Services, request: Request, report: Report) -> Response:  # 
     after = query.get("after", "")
     if after and not _MARK.fullmatch(after):
         raise Invalid("after takes what the page before answered as next.")
-    found, mark = _jobs(services, request).page(request.caller, int(limit), after)
+    found, mark = services.jobs_for(request).page(request.caller, int(limit), after)
     body: dict[str, Any] = {"jobs": [job_object(job, request) for job in found], "next": mark or None}
     return Response(200, dumps(body), headers={"Cache-Control": "no-store"})
 
@@ -52,7 +52,7 @@ def show(services: Services, request: Request, report: Report) -> Response:  # n
 
     :raises UnknownJob: see :meth:`app.jobs.service.Jobs.show`.
     """
-    return describe(_jobs(services, request).show(request.caller, request.parameters["id"]), request)
+    return describe(services.jobs_for(request).show(request.caller, request.parameters["id"]), request)
 
 
 def result(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
@@ -61,7 +61,7 @@ def result(services: Services, request: Request, report: Report) -> Response:  #
     :raises UnknownJob: see :meth:`app.jobs.service.Jobs.show`.
     :raises JobUnfinished: where there is none yet; :class:`JobCancelled` or :class:`JobExpired` where there never will be.
     """
-    jobs = _jobs(services, request)
+    jobs = services.jobs_for(request)
     return result_of(jobs, jobs.show(request.caller, request.parameters["id"]), request)
 
 
@@ -71,7 +71,7 @@ def cancel(services: Services, request: Request, report: Report) -> Response:  #
     :raises UnknownJob: see :meth:`app.jobs.service.Jobs.show`.
     :raises JobFinished: where it has ended.
     """
-    return describe(_jobs(services, request).cancel(request.caller, request.parameters["id"]), request)
+    return describe(services.jobs_for(request).cancel(request.caller, request.parameters["id"]), request)
 
 
 def deliveries(services: Services, request: Request, report: Report) -> Response:  # noqa: ARG001
@@ -79,7 +79,7 @@ def deliveries(services: Services, request: Request, report: Report) -> Response
 
     :raises UnknownJob: see :meth:`app.jobs.service.Jobs.show`.
     """
-    jobs = _jobs(services, request)
+    jobs = services.jobs_for(request)
     job = jobs.show(request.caller, request.parameters["id"])
     kept = jobs.stores.backend.read(Delivery, delivery_id(job.id))
     found = [] if kept is None else [_delivery_object(kept)]
@@ -182,12 +182,6 @@ def _kept_problem(kept: dict[str, Any]) -> Problem:
 
 def _model_of(job: Job) -> dict[str, str]:
     return {"X-Model-Name": job.model, "X-Model-Version": job.version, "X-Model-Digest": job.digest}
-
-
-def _jobs(services: Services, request: Request) -> Jobs:
-    if services.jobs is None:
-        raise NotOffered("Predictions are not answered later here: JOBS is off.")
-    return services.jobs(request.deadline)
 
 
 def _delivery_object(kept: Delivery) -> dict[str, Any]:

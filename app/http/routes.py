@@ -5,7 +5,7 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from app.errors import MethodNotAllowed, NotFound
+from app.errors import MethodNotAllowed, NotFound, NotOffered
 from app.http.message import Request, Response
 from app.inference.repository import Repository
 from app.prediction import PredictionRequest, Predictor
@@ -21,6 +21,15 @@ class Services(NamedTuple):
     predictor: Predictor
     repository: Repository
     jobs: "Callable[[float | None], Jobs] | None" = None
+
+    def jobs_for(self, request: Request) -> "Jobs":
+        """The jobs for a request, whose deadline they keep.
+
+        :raises NotOffered: where predictions are not answered later.
+        """
+        if self.jobs is None:
+            raise NotOffered("Predictions are not answered later here, nor uploads taken: JOBS is off.")
+        return self.jobs(request.deadline)
 
 
 Endpoint = Callable[[Services, Request, Report], Response]

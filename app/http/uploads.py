@@ -3,18 +3,17 @@
 import base64
 import binascii
 import hashlib
-import secrets
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
 from app.codecs import json_text
 from app.codecs.json_output import dumps
-from app.errors import BodyTooLarge, Invalid, NotFound, NotOffered
+from app.errors import BodyTooLarge, Invalid, NotFound
 from app.http.message import REFERENCE, Request, Response
 from app.http.routes import Services
 from app.jobs.errors import UnknownUpload, UploadRefused
-from app.jobs.job import Payload
+from app.jobs.job import Payload, is_id, new_id
 from app.jobs.notices import time_text
 from app.jobs.service import Jobs
 from app.jobs.sweeper import UPLOAD_KEPT_S
@@ -30,7 +29,7 @@ def create(services: Services, request: Request, report: Report) -> Response:  #
 
     :raises UploadRefused: for an announcement that is none, or of too much.
     """
-    jobs = _jobs(services, request)
+    jobs = services.jobs_for(request)
     announced = json_text.checked(request.body) if request.body else None
     if type(announced) is not dict or announced.keys() - {"bytes", "sha256", "content_type"}:
         raise UploadRefused(
@@ -46,7 +45,7 @@ def create(services: Services, request: Request, report: Report) -> Response:  #
         raise UploadRefused(
             '"content_type" must be the content type of the request that the upload is the body of.', pointer="/content_type"
         )
-    upload_id, now = secrets.token_hex(16), jobs.stores.clock()
+    upload_id, now = new_id(), jobs.stores.clock()
     upload = jobs.stores.storage.upload(_key(request.caller, upload_id), size=size, digest=digest, seconds=_UPLOAD_S)
     url = upload.url if "://" in upload.url else request.base + upload.url
     body: dict[str, Any] = {
@@ -120,7 +119,7 @@ def send(services: Services, request: Request, report: Report) -> Response:  # n
     :raises NotFound: for any other address, or after its time.
     """
     storage = _addressed(services, request)
-    linked = storage.check_link(request.parameters["id"], dict(parse_qsl(request.query)), _jobs(services, request).stores.clock())
+    linked = storage.check_link(request.parameters["id"], dict(parse_qsl(request.query)), services.jobs_for(request).stores.clock())
     body = storage.get(linked.key) if linked else None
     if linked is None or body is None:
         raise NotFound("There is nothing to download at this address, or its time is over; GET the job's result again.")
@@ -128,21 +127,21 @@ def send(services: Services, request: Request, report: Report) -> Response:  # n
 
 
 def _announced(services: Services, request: Request, name: str) -> Announced:
-    found = _addressed(services, request).check_upload(name, dict(parse_qsl(request.query)), _jobs(services, request).stores.clock())
+    found = _addressed(services, request).check_upload(name, dict(parse_qsl(request.query)), services.jobs_for(request).stores.clock())
     if found is None:
         raise NotFound("This address takes no upload: it is not as POST /uploads answered it, or its time is over.")
     return found
 
 
 def _addressed(services: Services, request: Request) -> Addressed:
-    storage = _jobs(services, request).stores.storage
+    storage = services.jobs_for(request).stores.storage
     if not isinstance(storage, Addressed):
         raise NotFound("Uploads and downloads go to S3 itself, at the addresses that are answered.")
     return storage
 
 
 def _key(caller: str, upload_id: str) -> str:
-    if len(upload_id) != 32 or not all(letter in "0123456789abcdef" for letter in upload_id):
+    if not is_id(upload_id):
         raise UnknownUpload("There is no upload of this id: send its bytes to the address that POST /uploads answered.", pointer="/upload")
     # Another caller's same id is another key.
     owner = hashlib.sha256(caller.encode(errors="surrogatepass")).hexdigest()[:16]
@@ -162,9 +161,3 @@ def _digest(given: Any) -> str:
         if len(found) == _DIGEST_BYTES:
             return found.hex()
     raise UploadRefused('"sha256" must be the SHA-256 of the bytes, in hexadecimal or base64.', pointer="/sha256")
-
-
-def _jobs(services: Services, request: Request) -> Jobs:
-    if services.jobs is None:
-        raise NotOffered("Uploads are for jobs, and predictions are not answered later here: JOBS is off.")
-    return services.jobs(request.deadline)

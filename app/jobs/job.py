@@ -88,8 +88,13 @@ class Job(NamedTuple):
 
 
 def new_id() -> str:
-    """128 random bits in hexadecimal, from the system: who knows the id of a job was told it."""
+    """128 random bits in hexadecimal, from the system: who knows the id of a job or an upload was told it."""
     return secrets.token_hex(16)
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be one of :func:`new_id`'s, and so a part of a key."""
+    return len(text) == 32 and all(letter in "0123456789abcdef" for letter in text)
 
 
 def claim(job: Job, now: float, lease_s: float) -> Job | None:

@@ -83,7 +83,7 @@ class Jobs:
 
         :raises UnknownJob: where there is none, where it is another's, and where its time is over, in the same words.
         """
-        job = self.stores.backend.read(Job, job_id) if _is_id(job_id) else None
+        job = self.stores.backend.read(Job, job_id) if jobs.is_id(job_id) else None
         now = self.stores.clock()
         if job is None or job.owner != owner or jobs.is_gone(job, now):
             raise UnknownJob("There is no job of this id.")
@@ -181,7 +181,3 @@ class Jobs:
 
 def _without_body(asked: PredictionRequest) -> dict[str, Any]:
     return {name: value for name, value in asked._asdict().items() if name not in {"body", "deadline"}}
-
-
-def _is_id(text: str) -> bool:
-    return len(text) == 32 and all(letter in "0123456789abcdef" for letter in text)
