@@ -1,21 +1,18 @@
-"""Messages in SQS that name a record, and nothing else: what is to be done stands in the record."""
+"""The messages of :mod:`app.jobs.queue_message` in SQS."""
 
-import json
 import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from app.errors import StoreUnavailable, UnknownEvent
+from app.errors import StoreUnavailable
 from app.jobs.backend import Queue
+from app.jobs.queue_message import message_of, named_in
 from app.storage.aws_clients import attempts, call, time_left, unavailable, within
 
-VERSION: Final = 1
-_MEMBERS: dict[Queue, str] = {"jobs": "job", "webhooks": "delivery"}
 # SendMessageBatch and ReceiveMessage take at most ten.
 _BATCH = 10
-_LONGEST_ID = 128
 # A look at dead letters ends by itself; until then its messages are hidden from other receivers.
 _LOOK_S = 5.0
 _HIDDEN_S = 10
@@ -26,30 +23,6 @@ class Urls(NamedTuple):
 
     messages: str
     dead: str = ""
-
-
-def message_of(queue: Queue, record_id: str) -> str:
-    """The body that tells a worker of a record."""
-    return json.dumps({"v": VERSION, _MEMBERS[queue]: record_id}, separators=(",", ":"))
-
-
-def message_id_of(body: str) -> str:
-    """The id that a body names.
-
-    :raises UnknownEvent: for a body of another version or shape. It quotes nothing of it.
-    """
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError):
-        message = None
-    if not isinstance(message, dict) or type(message.get("v")) is not int:
-        raise UnknownEvent(f"The message is not one of ours: a JSON object with 'v' {VERSION} and an id was expected.")
-    if message["v"] != VERSION:
-        raise UnknownEvent(f"The message is of another version; this release reads version {VERSION}.")
-    ids = [message[member] for member in _MEMBERS.values() if member in message]
-    if len(message) != 2 or len(ids) != 1 or not isinstance(ids[0], str) or not 0 < len(ids[0]) <= _LONGEST_ID:
-        raise UnknownEvent("The message is not one of ours: beside 'v' exactly one id, of a job or a delivery, was expected.")
-    return ids[0]
 
 
 def send(url: str, queue: Queue, ids: Sequence[str], delay_s: float) -> None:
@@ -87,7 +60,7 @@ def dead(url: str, limit: int) -> list[str]:
             # Where this fails they come back by themselves, a few seconds later.
             with suppress(StoreUnavailable):
                 _give_back(url, list(found))
-    return [name for body in found.values() if (name := _readable(body))]
+    return [named[1] for body in found.values() if (named := named_in(body))]
 
 
 def _receive(url: str, limit: int) -> list[dict[str, Any]]:
@@ -104,10 +77,3 @@ def _give_back(url: str, receipts: Sequence[str]) -> None:
         batch = enumerate(receipts[first : first + _BATCH])
         entries = [{"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": 0} for number, receipt in batch]
         call("sqs", "change_message_visibility_batch", QueueUrl=url, Entries=entries)
-
-
-def _readable(body: str) -> str:
-    try:
-        return message_id_of(body)
-    except UnknownEvent:
-        return ""

@@ -7,7 +7,8 @@ import pytest
 
 from app.jobs import backend as contract
 from app.jobs.aws_backend import AwsBackend
-from app.jobs.aws_queues import Urls, message_id_of
+from app.jobs.aws_queues import Urls
+from app.jobs.queue_message import named_in
 from app.storage import Upload, aws_clients
 from app.storage.s3 import S3Storage
 from tests.faults import memory_aws
@@ -41,7 +42,7 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
 
     def receive(queue: contract.Queue) -> list[tuple[str, str]]:
         answer = aws_clients.call("sqs", "receive_message", QueueUrl=queue, MaxNumberOfMessages=10)
-        return [(message_id_of(message["Body"]), message["ReceiptHandle"]) for message in answer.get("Messages", [])]
+        return [((named_in(message["Body"]) or ("", ""))[1], message["ReceiptHandle"]) for message in answer.get("Messages", [])]
 
     def acknowledge(queue: contract.Queue, receipts: Sequence[str]) -> None:
         entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]

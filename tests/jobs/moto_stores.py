@@ -11,9 +11,10 @@ import orjson
 import pytest
 
 from app.jobs.aws_backend import BY_DUE, BY_OWNER, AwsBackend
-from app.jobs.aws_queues import Urls, message_id_of
+from app.jobs.aws_queues import Urls
 from app.jobs.backend import Change, Queue
 from app.jobs.job import Job
+from app.jobs.queue_message import named_in
 from app.storage import Upload, aws_clients
 from app.storage.s3 import S3Storage
 from tests.jobs.aws_server import SECRET, AwsServer, aws_server
@@ -127,7 +128,7 @@ def moto_stores() -> Iterator[Stores]:
 
         def receive(queue: Queue) -> list[tuple[str, str]]:
             answer = aws_clients.call("sqs", "receive_message", QueueUrl=urls[queue], MaxNumberOfMessages=10, WaitTimeSeconds=0)
-            return [(message_id_of(message["Body"]), message["ReceiptHandle"]) for message in answer.get("Messages", [])]
+            return [((named_in(message["Body"]) or ("", ""))[1], message["ReceiptHandle"]) for message in answer.get("Messages", [])]
 
         def acknowledge(queue: Queue, receipts: Sequence[str]) -> None:
             entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]

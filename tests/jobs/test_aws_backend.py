@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from app.errors import StoreUnavailable, UnknownEvent
+from app.errors import StoreUnavailable
 from app.jobs.aws_backend import AwsBackend
 from app.jobs.aws_items import SHARDS
-from app.jobs.aws_queues import Urls, message_id_of, message_of
+from app.jobs.aws_queues import Urls
 from app.jobs.backend import Change, Record
 from app.jobs.delivery import Delivery
 from app.jobs.job import FINISHED, Job, cancel, claim
+from app.jobs.queue_message import message_of, named_in
 from app.storage import aws_clients
 from app.storage.aws_clients import CONNECT_S, call, within
 from tests.jobs import aws_faults
@@ -261,10 +262,10 @@ def test_indexes_hold_keys_alone(aws: Aws, make) -> None:
     assert "somebody" not in str(items)
 
 
-def received(aws: Aws) -> list[str]:
+def received(aws: Aws) -> list[tuple[str, str] | None]:
     asked = {"QueueUrl": aws.names.jobs.messages, "MaxNumberOfMessages": 10}
     found = iter(lambda: call("sqs", "receive_message", **asked).get("Messages", []), [])
-    return sorted(message_id_of(message["Body"]) for batch in found for message in batch)
+    return sorted(named_in(message["Body"]) for batch in found for message in batch)
 
 
 def test_messages_that_sqs_did_not_take_are_sent_again(aws: Aws) -> None:
@@ -282,7 +283,7 @@ def test_messages_that_sqs_did_not_take_are_sent_again(aws: Aws) -> None:
     aws.server.fail("SendMessageBatch", edited(fewer, rest), edited(fewer, rest))
     aws.backend.send("jobs", ids)
 
-    assert ids == received(aws)
+    assert [("job", name) for name in ids] == received(aws)
     assert 5 == aws.server.asked("SendMessageBatch")
 
 
@@ -324,45 +325,6 @@ def test_dead_letters_need_an_address(aws: Aws) -> None:
         call("sqs", "send_message", QueueUrl=aws.names.jobs.dead, MessageBody=body)
     assert ["a"] == aws.backend.dead("jobs", 10)
     assert ["a"] == aws.backend.dead("jobs", 10)
-
-
-@pytest.mark.parametrize(("queue", "body"), [("jobs", '{"v":1,"job":"ab"}'), ("webhooks", '{"v":1,"delivery":"ab"}')])
-def test_a_message_names_a_record(queue, body: str) -> None:
-    """A message is a version and an id."""
-    assert body == message_of(queue, "ab")
-    assert "ab" == message_id_of(body)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "",
-        "{",
-        "null",
-        "[]",
-        "7",
-        '"job"',
-        "{}",
-        '{"job":"a"}',
-        '{"v":1}',
-        '{"v":2,"job":"a"}',
-        '{"v":"1","job":"a"}',
-        '{"v":true,"job":"a"}',
-        '{"v":1.0,"job":"a"}',
-        '{"v":1,"job":""}',
-        '{"v":1,"job":7}',
-        '{"v":1,"job":null}',
-        '{"v":1,"job":"a","delivery":"b"}',
-        '{"v":1,"job":"a","more":1}',
-        '{"v":1,"upload":"a"}',
-        '{"v":1,"job":"' + "a" * 129 + '"}',
-        "[" * 100_000,
-    ],
-)
-def test_what_is_no_message_is_refused(body: str) -> None:
-    """A body of another shape or version is refused in words that quote nothing of it (F-37)."""
-    with pytest.raises(UnknownEvent, match=r"^The message is "):
-        message_id_of(body)
 
 
 def test_many_threads_make_a_record_once(aws: Aws) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.jobs.aws_queues import message_of
+from app.jobs.queue_message import message_of
 from tests.deployment import Deployment, running, wait_for
 from tests.problems import check_problem
 from tests.shells import emulator
