@@ -1,26 +1,33 @@
-"""Several decoded requests as one: their rows joined into one run, and its outputs split again. Pure.
+"""Several decoded requests as one: their rows joined into one run, and its outputs split again.
 
 A first dimension with a name is not always one of rows that do not know of each other: a sum along it, a batch norm, a scale that is
 taken from all values (dynamic quantisation) make a row's answer depend on its neighbours, who may be other callers; and a matrix
 product of one row may be rounded otherwise than that of many. So a pack is run as one only after :class:`Packs` has tried its shape.
 """
 
+import functools
+import itertools
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from app.codecs.call import Call
+from app.errors import DeadlineExceeded
 from app.tensors import Array, Signature, Value
 
 Decoded = TypeVar("Decoded")
-# Joined inputs are a copy, and what a graph keeps on its way grows with them.
-_MOST_BYTES = 32 * 1024 * 1024
 _MOST_SHAPES = 1024
 # Rounding of a pack differs by its shape alone; what its values do is tried with values of our own, which every request gets others of.
 _PROBES = 2
 _WORDS = ("a", "bb cc", "a much longer text of more words than that")
+# Trying whether rows are independent takes six runs, which fewer requests would not win back.
+WORTH_A_TRIAL = 8
+# Whether rows know of each other does not depend on how many they are.
+_TRIED = 2
 Run = Callable[[Call], Mapping[str, Value]]
+Alike = Callable[[Sequence[Mapping[str, Value]], Sequence[Mapping[str, Value]]], bool]
 
 
 def key_of(call: Call, signature: Signature) -> Hashable | None:
@@ -61,13 +68,13 @@ def split(outputs: Mapping[str, Value], rows: Sequence[int], signature: Signatur
     ]
 
 
-def portions(pack: Sequence[Decoded], call_of: Callable[[Decoded], Call]) -> Iterator[list[Decoded]]:
-    """The pack in parts whose inputs together are not too large to be joined."""
+def portions(pack: Sequence[Decoded], call_of: Callable[[Decoded], Call], most_bytes: int) -> Iterator[list[Decoded]]:
+    """The pack in parts whose inputs together take at most so many bytes, but for one that takes more by itself."""
     part: list[Decoded] = []
     size = 0
     for decoded in pack:
         more = sum(value.nbytes for value in call_of(decoded).inputs.values() if isinstance(value, np.ndarray))
-        if part and size + more > _MOST_BYTES:
+        if part and size + more > most_bytes:
             yield part
             part, size = [], 0
         part.append(decoded)
@@ -82,6 +89,7 @@ class Packs:
     def __init__(self) -> None:
         # None: seen once
         self._equal: dict[Hashable, bool | None] = {}
+        self._independent: dict[Hashable, bool] = {}
 
     def may_run(self, shape: Hashable) -> bool:
         """Whether packs of this shape (model, :func:`key_of`, rows of each request) are known to be answered so."""
@@ -98,14 +106,39 @@ class Packs:
             self._equal[shape] = None
         elif self._equal[shape] is None:
             try:
-                self._equal[shape] = all(_is_answered_alike(trial, signature, run) for trial in _trials(calls, signature))
+                self._equal[shape] = all(_is_answered_alike(trial, signature, run, are_equal) for trial in _trials(calls, signature))
             except Exception:  # whatever it was, the requests themselves have their answers
                 self._equal[shape] = False
 
+    def may_share(self, key: Hashable, calls: Sequence[Call], signature: Signature, run: Run, *, try_it: bool) -> bool:
+        """Whether rows of this kind (model and :func:`key_of`) know nothing of each other, so that any of them may share a run.
 
-def _is_answered_alike(calls: Sequence[Call], signature: Signature, run: Run) -> bool:
+        :param try_it: whether it is worth trying, where that is not yet known.
+        """
+        found = self._independent.get(key)
+        if found is None and try_it:
+            try:
+                trials = itertools.islice(_trials(calls[:_TRIED], signature), _TRIED)
+                found = all(_is_answered_alike(trial, signature, run, are_close) for trial in trials)
+            except DeadlineExceeded:
+                # That says nothing of the rows.
+                return False
+            except Exception:  # as above
+                found = False
+            if len(self._independent) >= _MOST_SHAPES:
+                self._independent.clear()
+            self._independent[key] = found
+        return bool(found)
+
+
+def half_of(deadline: float | None) -> float | None:
+    """The time in the middle between now and a deadline."""
+    return None if deadline is None else (time.monotonic() + deadline) / 2
+
+
+def _is_answered_alike(calls: Sequence[Call], signature: Signature, run: Run, alike: Alike) -> bool:
     parts = split(run(calls[0]._replace(inputs=joined(calls))), [rows_of(call) for call in calls], signature)
-    return parts is not None and are_equal(parts, [run(call) for call in calls])
+    return parts is not None and alike(parts, [run(call) for call in calls])
 
 
 def _trials(calls: Sequence[Call], signature: Signature) -> Iterator[list[Call]]:
@@ -142,13 +175,26 @@ def are_equal(some: Sequence[Mapping[str, Value]], others: Sequence[Mapping[str,
     return all(_bits(one[name]) == _bits(other[name]) for one, other in zip(some, others, strict=True) for name in one)
 
 
+def are_close(some: Sequence[Mapping[str, Value]], others: Sequence[Mapping[str, Value]]) -> bool:
+    """Whether two lists of outputs hold the same values, but for what another order of the same sums makes of floats."""
+    return all(_is_close(one[name], other[name]) for one, other in zip(some, others, strict=True) for name in one)
+
+
+def _is_close(one: Value, other: Value) -> bool:
+    if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray) or one.dtype.kind != "f" or one.shape != other.shape:
+        return _bits(one) == _bits(other)
+    largest = float(np.max(np.abs(one[np.isfinite(one)]), initial=0.0))
+    return bool(np.allclose(one, other, rtol=0.0, atol=float(np.sqrt(np.finfo(cast(Any, one.dtype)).eps)) * largest, equal_nan=True))
+
+
 def _bits(value: Value) -> object:
     if not isinstance(value, np.ndarray):
         return value
     return value.shape, value.tolist() if value.dtype.kind == "O" else value.tobytes()
 
 
-def _has_rows(signature: Signature, outputs: Sequence[str]) -> bool:
+@functools.lru_cache(maxsize=256)
+def _has_rows(signature: Signature, outputs: tuple[str, ...]) -> bool:
     specs = [*signature.inputs, *(signature.output_by_name[name] for name in outputs if name not in signature.constant_outputs)]
     if any(spec.sequence or spec.optional or not spec.shape or isinstance(spec.shape[0], int) for spec in specs):
         return False

@@ -126,6 +126,13 @@ def pick() -> bytes:
     )
 
 
+def brittle() -> bytes:
+    """A number of ten for each float: one of ten or more fails the run, and all that is in it."""
+    nodes = [node("Cast", ["x"], ["index"], to=T.INT64), node("Gather", ["table", "index"], ["y"])]
+    table = np.arange(10, dtype=np.float32)
+    return model(nodes, [tensor("x", T.FLOAT, ["n"])], [tensor("y", T.FLOAT, ["n"])], table=table)
+
+
 def expand() -> bytes:
     """As many values as the input says: a small request, a huge answer."""
     inputs = [tensor("size", T.INT64, [1])]

@@ -114,8 +114,8 @@ class Counted:
         monkeypatch.setattr(Session, "run", counted)
         self.predictor = Predictor(repository, max_body_bytes=10**8, max_result_bytes=10**8)
 
-    def answer_many(self, requests: list[PredictionRequest]) -> list[PredictionResponse | Problem]:
-        return self.predictor.answer_many(requests, [Report() for _ in requests])
+    def answer_many(self, requests: list[PredictionRequest], *, exact: bool = True) -> list[PredictionResponse | Problem]:
+        return self.predictor.answer_many(requests, [Report() for _ in requests], exact=exact)
 
     def runs(self) -> int:
         taken, self._runs = self._runs, 0
@@ -299,7 +299,7 @@ def test_large_packs_are_cut(counted: Counted) -> None:
 def test_a_pack_too_large_to_answer_is_answered_one_by_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit of a result is that of each request: a pack whose outputs together pass it is run request by request."""
     counted = Counted(folder, monkeypatch)
-    counted.predictor = Predictor(counted.predictor._repository, max_body_bytes=10**8, max_result_bytes=4000)
+    counted.predictor = Predictor(counted.predictor._steps._repository, max_body_bytes=10**8, max_result_bytes=4000)
     requests = [ask("words", [["", ""]] * 400) for _ in range(6)]
     expected = alone(counted, requests)
     assert all(isinstance(answer, PredictionResponse) for answer in expected), expected
@@ -311,8 +311,46 @@ def test_a_pack_too_large_to_answer_is_answered_one_by_one(folder: Path, monkeyp
 def test_every_request_is_counted_once(counted: Counted) -> None:
     """The model's statistics count requests and rows, packed or not."""
     requests = [ask("matrix-2", rows(2)), ask("matrix-2", rows(2, seed=1)), ask("matrix-2", rows(1))]
-    statistics = counted.predictor._repository.get("matrix-2", None).statistics
+    statistics = counted.predictor._steps._repository.get("matrix-2", None).statistics
     for times in range(1, TWICE + 2):
         counted.answer_many(requests)
 
         assert (3 * times, 5 * times, 0) == (statistics.successes, statistics.inferences, statistics.failures)
+
+
+def values_of(answers: list[PredictionResponse | Problem]) -> list[np.ndarray]:
+    return [np.array(orjson.loads(answer.body)["outputs"]["y"]) for answer in answers if isinstance(answer, PredictionResponse)]
+
+
+def test_independent_rows_share_a_run_at_once(counted: Counted) -> None:
+    """Where the last bit does not count, a model is tried with two requests once, and then any rows share a run, whatever their numbers."""
+    requests = [ask("matrix", rows(1 + place % 3, seed=place)) for place in range(20)]
+    expected = alone(counted, requests)
+    counted.runs()
+    found, first_runs = counted.answer_many(requests, exact=False), counted.runs()
+    again, again_runs = counted.answer_many([*requests, *requests], exact=False), counted.runs()
+
+    assert (7, 1) == (first_runs, again_runs)
+    for one, other in zip(values_of(expected) * 3, values_of(found) + values_of(again), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+@pytest.mark.parametrize("model", MIXING)
+@pytest.mark.parametrize("first", [0.0, 1.0], ids=["learnt-with-zeros", "learnt-with-values"])
+def test_rows_that_know_of_each_other_never_share_a_run(counted: Counted, model: str, first: float) -> None:
+    """A graph that makes something of all rows answers each request by itself, also where the last bit does not count."""
+    counted.answer_many([ask(model, rows(1) * first) for _ in range(10)], exact=False)
+    requests = [ask(model, rows(1, seed=seed) * 10.0**seed) for seed in range(10)]
+    expected = alone(counted, requests)
+    counted.runs()
+
+    assert expected == counted.answer_many(requests, exact=False)
+    assert len(requests) == counted.runs()
+
+
+def test_few_requests_are_not_worth_a_trial(counted: Counted) -> None:
+    """A model of which nothing is known is not tried for a handful of requests."""
+    requests = [ask("matrix-2", rows(1, seed=place)) for place in range(3)]
+    counted.answer_many(requests, exact=False)
+
+    assert len(requests) == counted.runs()

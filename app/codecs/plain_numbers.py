@@ -19,7 +19,7 @@ _NUMBERS = b"0123456789+-.eE[], \t\r\n"
 # Above this the arrays are cut out of the body (number_array), which is quicker still.
 _MOST_BYTES = 4096
 # Less than the largest FP16: every float datatype holds what is below, so nothing overflows.
-_SURELY_FINITE = 65504.0
+SURELY_FINITE = 65504.0
 _FEW = 64
 
 
@@ -73,10 +73,10 @@ def _is_plain(values: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
     if values.size == 0:
         return True
     if values.size > _FEW:
-        return float(cast(Any, np.maximum.reduce(np.abs(values), axis=None))) < _SURELY_FINITE
+        return float(cast(Any, np.maximum.reduce(np.abs(values), axis=None))) < SURELY_FINITE
     # NumPy's reductions take a microsecond to begin.
     numbers = values.ravel().tolist()
-    return -_SURELY_FINITE < min(numbers) and max(numbers) < _SURELY_FINITE
+    return -SURELY_FINITE < min(numbers) and max(numbers) < SURELY_FINITE
 
 
 @functools.lru_cache(maxsize=256)
@@ -95,7 +95,7 @@ def _fits(signature: Signature, shape: tuple[int, ...], form: str) -> bool:
 @functools.lru_cache(maxsize=64)
 def _outlines(signature: Signature) -> dict[bytes, _Form]:
     """The outlines of this model's plain bodies. Names that differ in what is taken away are told apart by their keys."""
-    if not _takes_floats(signature):
+    if not takes_floats(signature):
         return {}
     spec = signature.inputs[0]
     forms = (_Form(("inputs", spec.name), "columns"), _Form(("inputs",), "columns"), _Form(("instances",), "rows"))
@@ -104,7 +104,7 @@ def _outlines(signature: Signature) -> dict[bytes, _Form]:
 
 @functools.lru_cache(maxsize=64)
 def _tensor_outline(signature: Signature) -> bytes | None:
-    if not _takes_floats(signature):
+    if not takes_floats(signature):
         return None
     spec = signature.inputs[0]
     # in the order of the specification, which its clients keep
@@ -112,7 +112,7 @@ def _tensor_outline(signature: Signature) -> bytes | None:
     return orjson.dumps({"inputs": item}).translate(None, _NUMBERS)
 
 
-def _takes_floats(signature: Signature) -> bool:
+def takes_floats(signature: Signature) -> bool:
     """Whether the model has one input, and that is a tensor of floats."""
     spec = signature.inputs[0] if len(signature.inputs) == 1 else None
     return spec is not None and spec.datatype.kind == "float" and not spec.sequence and not spec.optional

@@ -3,6 +3,7 @@
 import functools
 import time
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -146,10 +147,14 @@ class Session:
         found = self._maps[name]
         maps: list[dict[Any, Any]] = rows if isinstance(rows, list) else [rows]
         classes = list(maps[0]) if maps else []
-        if len(maps) > 1 and any(row.keys() != maps[0].keys() for row in maps[1:]):
+        entries = sum(map(len, maps))
+        if entries == len(classes) * len(maps) and len(set().union(*maps)) == len(classes):
+            # All have the same keys, and ONNX Runtime's maps are in the order of their keys (std::map).
+            scores: Array = np.fromiter(chain.from_iterable(map(dict.values, maps)), found.scores.numpy, entries)
+        else:
             classes = sorted(set().union(*maps))
-        scores = [[row.get(key, 0) for key in classes] for row in maps]
-        answer[name] = np.array(scores, found.scores.numpy).reshape(len(maps), len(classes))
+            scores = np.array([[row.get(key, 0) for key in classes] for row in maps], found.scores.numpy)
+        answer[name] = scores.reshape(len(maps), len(classes))
         if found.labels_name in outputs:
             answer[found.labels_name] = np.array(classes, found.keys.numpy)
 

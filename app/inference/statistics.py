@@ -25,26 +25,27 @@ class Statistics:
         # rows of a request → how many such requests succeeded, and the nanoseconds of their phases
         self.by_rows: dict[int, tuple[int, dict[str, int]]] = {}
 
-    def count(self, phases: Mapping[str, float], seconds: float, *, rows: int, failed: bool) -> None:
-        """Add one request: its phases and its whole time in seconds, and how many rows it held."""
-        nanoseconds = int(seconds * 1e9)
+    def count(self, phases: Mapping[str, float], seconds: float, *, rows: int, failed: bool, requests: int = 1) -> None:
+        """Add a request, or several alike: the phases and the whole time of each in seconds, and how many rows it held."""
+        nanoseconds = int(seconds * 1e9) * requests
         with self._lock:
             if failed:
-                self.failures += 1
+                self.failures += requests
                 self.failure_ns += nanoseconds
                 return
             self.last_inference_ms = time.time_ns() // 1_000_000
-            self.successes += 1
-            self.inferences += rows
+            self.successes += requests
+            self.inferences += rows * requests
             self.success_ns += nanoseconds
-            decode, run, encode = int(phases["decode"] * 1e9), int(phases["run"] * 1e9), int(phases["encode"] * 1e9)
+            of_all = 1e9 * requests
+            decode, run, encode = int(phases["decode"] * of_all), int(phases["run"] * of_all), int(phases["encode"] * of_all)
             _add(self.phases_ns, decode, run, encode)
             counted = self.by_rows.get(rows)
             if counted is not None:
                 _add(counted[1], decode, run, encode)
-                self.by_rows[rows] = (counted[0] + 1, counted[1])
+                self.by_rows[rows] = (counted[0] + requests, counted[1])
             elif len(self.by_rows) < _MOST_SIZES:
-                self.by_rows[rows] = (1, {"decode": decode, "run": run, "encode": encode})
+                self.by_rows[rows] = (requests, {"decode": decode, "run": run, "encode": encode})
 
 
 def _add(phases_ns: dict[str, int], decode: int, run: int, encode: int) -> None:
