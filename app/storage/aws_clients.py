@@ -20,14 +20,22 @@ from app.storage.aws_errors import ANSWERS, THROTTLED, codes_of, is_transient, t
 
 CONNECT_S: Final = 1.0
 # A table or queue answers within milliseconds; S3 may take seconds for its first byte.
-READ_S: Final = {"dynamodb": 3.0, "sqs": 3.0, "s3": 10.0, "secretsmanager": 3.0}
+READ_S: Final = {"dynamodb": 3.0, "sqs": 3.0, "s3": 10.0, "secretsmanager": 3.0, "events": 3.0, "firehose": 3.0, "stepfunctions": 5.0}
 ATTEMPTS: Final = 5
 # For a call without a deadline of its own, such as in the command line.
 _WITHOUT_DEADLINE_S = 10.0
 # What is left for the answer must be worth asking.
 _SHORTEST_READ_S = 0.2
 _PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
-_NAMES = {"dynamodb": "DynamoDB", "sqs": "SQS", "s3": "S3", "secretsmanager": "Secrets Manager"}
+_NAMES = {
+    "dynamodb": "DynamoDB",
+    "sqs": "SQS",
+    "s3": "S3",
+    "secretsmanager": "Secrets Manager",
+    "events": "EventBridge",
+    "firehose": "Firehose",
+    "stepfunctions": "Step Functions",
+}
 
 _deadline: ContextVar[float | None] = ContextVar("aws_deadline", default=None)
 _clients: dict[str, Any] = {}

@@ -22,6 +22,8 @@ THROTTLED: Final = frozenset(
 )
 _TRANSIENT = frozenset(
     {
+        # Two conditional writes of one key at a time ("Conditional writes": 409).
+        "ConditionalRequestConflict",
         "InternalError",
         "InternalServerError",
         "PriorRequestNotComplete",
@@ -35,7 +37,27 @@ _TRANSIENT = frozenset(
     }
 )
 # What a caller asked for: the answer "no". A HEAD has no body, so its code is the status.
-ANSWERS: Final = frozenset({"404", "ConditionalCheckFailedException", "NoSuchKey", "TransactionCanceledException"})
+ANSWERS: Final = frozenset(
+    {
+        "404",
+        # A version that is the mark of a deletion (HeadObject, "Versioning").
+        "405",
+        "ConditionalCheckFailedException",
+        "ExecutionAlreadyExists",
+        "ExecutionDoesNotExist",
+        "ExecutionNotRedrivable",
+        "InvalidArn",
+        "InvalidRange",
+        "MethodNotAllowed",
+        "NoSuchKey",
+        "NoSuchUpload",
+        "NoSuchVersion",
+        # A key that is to be new and is not (If-None-Match), or is to be as it was (If-Match).
+        "PreconditionFailed",
+        "StateMachineDoesNotExist",
+        "TransactionCanceledException",
+    }
+)
 _REFUSED = "ConditionalCheckFailed"
 
 

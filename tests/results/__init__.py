@@ -1,0 +1,1 @@
+"""Where results go: a queue, a bucket, a bus, a stream."""
