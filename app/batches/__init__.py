@@ -45,7 +45,7 @@ class Place(Protocol):
 
 
 class Chunk(NamedTuple):
-    """A part of a file that is a file of the same format by itself.
+    """A part of a file that is a request body by itself, of the content type that it says.
 
     ``first_row`` counts from 0 over the whole file, ``first_line`` from 1; a binary format's line is its row, from 1.
     """
@@ -54,16 +54,48 @@ class Chunk(NamedTuple):
     rows: int
     first_row: int
     first_line: int
+    content_type: str
 
 
 class Format(Protocol):
-    """A file format that can be cut into chunks and whose answers can be put together again. Pure but for the stream."""
+    """One file of a format that can be cut into chunks. Pure but for the stream."""
 
-    content_type: str
-    suffix: str
+    # What the answer is written as where nobody asks for another: an offer of :data:`app.batches.answers.OFFERS`.
+    answer: str
+    # False for a file that is one request: what is wrong with it is wrong with all of it.
+    in_rows: bool
 
     def chunks(self, stream: BinaryIO, target_bytes: int) -> Iterator[Chunk]:
         """The file in parts of about so many bytes, at row borders.
 
         :raises Unreadable: where the file is not of this format, naming the place.
+        :raises Invalid: where it is as a whole not what the model takes.
         """
+
+    def part(self, chunk: Chunk, start: int, end: int) -> Chunk:
+        """Some of a chunk's rows as a chunk; its ``first_line`` is the very line of its first row."""
+
+    def told(self, detail: str, chunk: Chunk) -> str:
+        """What a codec says of a chunk of one row, with the place in the file instead of that in the chunk."""
+
+
+class Assembler(Protocol):
+    """Puts the answers of chunks together, in their order."""
+
+    # What each chunk is asked for.
+    accept: str
+
+    def add(self, body: bytes, rows: int) -> None:
+        """The answer of the next rows.
+
+        :raises NotAcceptable: where answers of several chunks are no one file.
+        """
+
+    def skip(self, rows: int) -> None:
+        """The next rows have no answer."""
+
+    def finish(self) -> None:
+        """Write what is left."""
+
+    def close(self) -> None:
+        """Give back what it holds, finished or not."""

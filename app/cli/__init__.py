@@ -12,6 +12,7 @@ from app.errors import ModelRefused, Problem, SettingError
 COMMANDS: dict[str, str] = {
     "serve": "serve the models over HTTP on this machine",
     "predict": "answer one request body, from a file or standard input",
+    "batch": "predict whole files, on this machine or with Step Functions",
     "build": "optimise the models, write models.lock, replay the golden samples",
 }
 

@@ -51,20 +51,28 @@ def decode(body: bytes, parameters: Mapping[str, str], signature: Signature) -> 
     text = _text(body, parameters)
     records = _records(text)
     first = next(records, _Record(0, 0, []))
-    _check_width(first, signature)
-    names = [cell.strip(" \t") for cell in first.cells]
-    if _is_header(names, parameters.get("header", ""), signature):
-        columns = _by_name(first.line, names, signature, sure="header" in parameters)
-        rows = text[first.end :]
-    else:
-        columns = _by_position(first, signature)
-        names, rows = [], text
-        records = chain([first], records)
+    names, columns = columns_of(first.line, first.cells, parameters.get("header", ""), signature)
+    rows = text[first.end :] if names else text
+    records = records if names else chain([first], records)
     width = len(first.cells)
     values = _quick(rows, width, columns) or _plain(records, width, names, columns, allow_nan=signature.nan_input == "allow")
     inputs: dict[str, Value] = {spec.name: table_columns.shaped(values[spec.name], spec) for spec, _ in columns}
     signature.check_shapes(inputs, dict.fromkeys(inputs, ""))
     return Call(inputs, signature.chosen_outputs(None, ""), form="rows")
+
+
+def columns_of(line: int, cells: list[str], said: str, signature: Signature) -> tuple[list[str], list[Columns]]:
+    """The names in the first record, none where it is a row already, and the columns of each input.
+
+    :param said: the media type's parameter ``header``; empty for none.
+    :raises Problem: for columns that are none of the model's, naming the line.
+    """
+    first = _Record(line, 0, cells)
+    _check_width(first, signature)
+    names = [cell.strip(" \t") for cell in cells]
+    if _is_header(names, said, signature):
+        return names, _by_name(line, names, signature, sure=bool(said))
+    return [], _by_position(first, signature)
 
 
 def _text(body: bytes, parameters: Mapping[str, str]) -> str:

@@ -21,6 +21,7 @@ from app.tensors import Array, Signature, TensorSpec, Value
 _MAGIC = b"\x93NUMPY"
 # NumPy's own have 118 bytes and more for long shapes.
 _MOST_HEADER_BYTES = 4096
+MOST_HEAD_BYTES = 12 + _MOST_HEADER_BYTES
 _MOST_DIMENSIONS = 64
 _ITEM = re.compile(
     r"""\s*(?P<quote>["'])(?:descr(?P=quote)\s*:\s*["'](?P<type>[^"']{0,40})["']"""
@@ -75,13 +76,7 @@ def read(data: bytes, place: str) -> Array:
     :raises WrongDatatype: for one that no input takes.
     :raises OutOfRange: for a boolean that is neither 0 nor 1.
     """
-    if not data.startswith(_MAGIC) or len(data) < 10 or data[6] not in {1, 2, 3}:
-        raise Unreadable(f"{place} is not in NumPy's .npy format.")
-    start = 10 if data[6] == 1 else 12
-    end = start + int.from_bytes(data[8:start], "little")
-    if end > min(len(data), start + _MOST_HEADER_BYTES):
-        raise Unreadable(f"{place} has a header of {end - start} bytes; NumPy writes about 118, and {_MOST_HEADER_BYTES} are taken.")
-    dtype, shape, fortran = _header(data[start:end].decode("latin-1"), place)
+    end, dtype, shape, fortran = head(data, place)
     # in Python's integers, before NumPy sees them
     expected = prod(shape) * dtype.itemsize
     if expected != len(data) - end:
@@ -95,6 +90,21 @@ def read(data: bytes, place: str) -> Array:
         return flat.reshape(shape, order="F" if fortran else "C")
     except ValueError as error:
         raise Unreadable(f"{place} says the impossible shape {list(shape)!s:.200}.") from error
+
+
+def head(data: bytes, place: str) -> tuple[int, np.dtype[Any], tuple[int, ...], bool]:
+    """Where the values begin, their datatype and shape, and whether they stand in Fortran's order; ``MOST_HEAD_BYTES`` of a file are enough.
+
+    :raises Unreadable: for what is no such file.
+    :raises WrongDatatype: for one that no input takes.
+    """
+    if not data.startswith(_MAGIC) or len(data) < 10 or data[6] not in {1, 2, 3}:
+        raise Unreadable(f"{place} is not in NumPy's .npy format.")
+    start = 10 if data[6] == 1 else 12
+    end = start + int.from_bytes(data[8:start], "little")
+    if end > min(len(data), start + _MOST_HEADER_BYTES):
+        raise Unreadable(f"{place} has a header of {end - start} bytes; NumPy writes about 118, and {_MOST_HEADER_BYTES} are taken.")
+    return end, *_header(data[start:end].decode("latin-1"), place)
 
 
 def _header(text: str, place: str) -> tuple[np.dtype[Any], tuple[int, ...], bool]:

@@ -45,7 +45,8 @@ def _members(body: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             entries = archive.infolist()
-            _check(entries, body)
+            check_entries(entries)
+            check_unpacked(sum(entry.file_size for entry in entries), body)
             # zipfile gives no more than the size an entry declares, and refuses what has another size or checksum.
             return {entry.filename.removesuffix(".npy"): archive.read(entry) for entry in entries}
     except Problem:
@@ -55,7 +56,11 @@ def _members(body: bytes) -> dict[str, bytes]:
         raise Unreadable("The file is not in NumPy's .npz format, or damaged.") from error
 
 
-def _check(entries: list[zipfile.ZipInfo], body: bytes) -> None:
+def check_entries(entries: list[zipfile.ZipInfo]) -> None:
+    """Check an archive's table of contents.
+
+    :raises Invalid: for what ``np.savez`` does not write.
+    """
     seen: set[str] = set()
     for entry in entries:
         name = entry.filename
@@ -66,4 +71,3 @@ def _check(entries: list[zipfile.ZipInfo], body: bytes) -> None:
         if entry.flag_bits & _ENCRYPTED or entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise Invalid(f"'{name[:64]}' is encrypted or packed otherwise than np.savez and np.savez_compressed do.")
         seen.add(name)
-    check_unpacked(sum(entry.file_size for entry in entries), body)

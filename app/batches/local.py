@@ -1,0 +1,169 @@
+"""Files of this machine as :class:`app.batches.Source` and :class:`app.batches.Place`."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from app.errors import SettingError, StoreUnavailable
+
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
+
+
+class LocalSource:
+    """A file.
+
+    :raises SettingError: for a path that is no file, or cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.name = path.as_posix()
+        with _reading(path), path.open("rb") as file:
+            # Its version is of these very bytes; a file that another writes over meanwhile is noticed by its time.
+            self._state = _state(file)
+            self.size = self._state[0]
+
+    @cached_property
+    def version(self) -> str:
+        """SHA-256 of the content."""
+        with _reading(self._path), self._path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The bytes.
+
+        :raises StoreUnavailable: where they were changed meanwhile.
+        """
+        with _reading(self._path):
+            file = self._path.open("rb")
+        with file:
+            yield file
+            if _state(file) != self._state:
+                raise StoreUnavailable(f"'{self.name}' was changed while it was read; predict it again.")
+
+
+class LocalPlace:
+    """A folder. Files appear whole: they are written under another name, flushed, and then given theirs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, name: str) -> bytes | None:
+        """A small file."""
+        with suppress(FileNotFoundError), _answering():
+            return (self._folder / name).read_bytes()
+        return None
+
+    @contextmanager
+    def create(self, name: str, content_type: str) -> Iterator["_LocalOutput"]:  # noqa: ARG002 - files have no such
+        """A new file."""
+        target = self._folder / name
+        with _answering():
+            _make_folder(target.parent)
+            _forget_parts(target)
+            part, file = _part_of(target)
+        try:
+            with file:
+                yield _LocalOutput(file, part, target)
+        finally:
+            with suppress(FileNotFoundError):
+                part.unlink()
+
+
+class _LocalOutput:
+    """A file that is being written."""
+
+    def __init__(self, file: IO[bytes], part: Path, target: Path) -> None:
+        self._file, self._part, self._target = file, part, target
+
+    def write(self, data: bytes) -> None:
+        """Add bytes."""
+        with _answering():
+            self._file.write(data)
+
+    def commit(self) -> bool:
+        """Give it its name, if nothing has it."""
+        with _answering():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            try:
+                os.link(self._part, self._target)
+            except FileExistsError:
+                return False
+            except OSError:
+                # Some mounts have no second names.
+                if self._target.exists():
+                    return False
+                self._part.rename(self._target)
+            _flush(self._target.parent)
+        return True
+
+
+def _state(file: BinaryIO) -> tuple[int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _flush(folder.parent)
+
+
+def _part_of(target: Path) -> tuple[Path, IO[bytes]]:
+    """A new file beside the target, locked: the system gives the lock back when this process ends, however it does."""
+    while True:
+        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        file = part.open("xb")
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        # Another may have taken it for one that was left, before it was locked.
+        if os.fstat(file.fileno()).st_nlink:
+            return part, file
+        file.close()
+
+
+def _forget_parts(target: Path) -> None:
+    """Delete what processes left that were killed; a living one has its part locked."""
+    for part in target.parent.glob(f".{target.name}.*.part") if fcntl else ():
+        with suppress(OSError), part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
+
+
+def _flush(folder: Path) -> None:
+    # A new name is durable with its folder, not with its file (fsync(2)). Windows opens no folder and needs none of it.
+    if os.name == "posix":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SettingError(f"'{path}' cannot be read: {error.strerror or 'it failed'}.") from error
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreUnavailable(f"The folder for predictions cannot be used: {error.strerror or 'it failed'}.") from error
