@@ -78,6 +78,26 @@ class Settings(NamedTuple):
     """Secret of Secrets Manager that holds them. With neither, `Webhook-Url` is refused."""
     webhook_allow_private: bool = False
     """`on`: webhooks may go to http:// and to private addresses, for trying them on one machine; refused on Lambda."""
+    results_to: str = ""
+    """Where the answers of events go: a queue's URL, `s3://bucket/prefix/`, the ARN of an event bus or a Firehose stream; empty: nowhere."""
+    results_format: str = "plain"
+    """What an event bus hears: `plain` details, or `cloudevents` (CloudEvents 1.0)."""
+    reply_queue_urls: str = ""
+    """Places that a record may name by its attribute `reply-to`, separated by commas."""
+    kafka_failures: str = "report"
+    """`report`: the answer names the records of a topic that failed; `raise`: they fail the delivery, for mappings without provisioned mode."""
+    input_buckets: str = ""
+    """Buckets whose objects a record may name as its body, separated by commas."""
+    inbox_bucket: str = ""
+    """Bucket whose new objects are predicted; empty: events of S3 are refused."""
+    inbox_prefix: str = "inbox/"
+    """Folder of that bucket whose objects are predicted."""
+    output_prefix: str = "predictions/"
+    """Folder of that bucket that predictions of files are written to."""
+    inbox_bytes_per_s: int = 500_000
+    """Bytes of a file that one invocation predicts in a second at least; what would take too long goes to the batch machine."""
+    batch_state_machine_arn: str = ""
+    """State machine that predicts what is too large for one invocation (statemachines/batch_predict.asl.json)."""
     on_lambda: bool = False
     """Set by the platform (AWS_LAMBDA_FUNCTION_NAME is there), never by hand."""
     memory_mb: int = 0
@@ -87,11 +107,14 @@ class Settings(NamedTuple):
 PLATFORM_FIELDS = frozenset({"on_lambda", "memory_mb"})
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _SWITCH = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+_KAFKA = ("report", "raise")
+_RESULTS = ("plain", "cloudevents")
 _JOBS = ("sqlite", "aws", "off")
 # What AWS needs to know of, each by itself.
 _NEEDED_ON_AWS = ("jobs_table", "jobs_bucket", "jobs_queue_url", "webhooks_queue_url")
 _SMALLEST = {
     **dict.fromkeys(("max_body_bytes", "max_result_bytes", "request_timeout_s", "job_max_attempts", "max_upload_bytes"), 1),
+    "inbox_bytes_per_s": 1,
     **dict.fromkeys(("job_max_age_s", "job_retention_s"), 60),
     "deadline_margin_ms": 200,
 }
@@ -126,6 +149,10 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         raise SettingError(f"LOG_LEVEL is '{settings.log_level}', but takes one of {', '.join(_LOG_LEVELS)}.")
     if settings.base_path and (not settings.base_path.startswith("/") or settings.base_path.endswith("/")):
         raise SettingError("BASE_PATH takes a path that starts with '/' and does not end with one, such as /ml.")
+    if settings.results_format not in _RESULTS:
+        raise SettingError(f"RESULTS_FORMAT is '{settings.results_format}', but takes one of {', '.join(_RESULTS)}.")
+    if settings.kafka_failures not in _KAFKA:
+        raise SettingError(f"KAFKA_FAILURES is '{settings.kafka_failures}', but takes one of {', '.join(_KAFKA)}.")
     _check_jobs(settings)
     return settings
 

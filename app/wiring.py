@@ -107,12 +107,13 @@ def event_handler(program: Program, fallback: "Callable[[Request], Response]") -
         (is_direct, DirectInvoke(program.predictor, program.observer, margin_s=margin_s)),
         (schedule.is_ping, schedule.answer),
     ]
-    if parts := program.parts:
-        from app.triggers import sqs
 
-        work = {"job": parts.answer_jobs, "delivery": parts.send_webhooks}
-        rows += [(sqs.is_delivery, sqs.SqsTrigger(work, parts.set_deadline)), (schedule.is_sweep, schedule.SweepTrigger(parts.sweep))]
-    return EventRouter(rows)
+    def others() -> list[Trigger]:
+        from app.event_wiring import EventParts
+
+        return list(EventParts(settings, program.repository, program.observer, program.parts).triggers())
+
+    return EventRouter(rows, others)
 
 
 def runner(program: Program, *, always_inline: bool = False) -> "Runner":

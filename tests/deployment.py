@@ -1,14 +1,16 @@
-"""The deployment of template.yaml with Jobs=on, as far as one machine goes.
+"""The deployment of template.yaml, with Jobs=on unless told otherwise, as far as one machine goes.
 
-moto's CloudFormation makes the table, the bucket and the queues of the template itself; every function gets the environment that
-the template gives it, and runs under awslambdaric and AWS's emulator.
+moto's CloudFormation makes the table, the buckets, the queues and the state machine of the template itself; every function gets
+the environment that the template gives it, and runs under awslambdaric and AWS's emulator.
 """
 
+import functools
 import json
 import os
+import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +22,14 @@ from tests import template
 from tests.jobs.aws_server import AwsServer, aws_server
 from tests.jobs.moto_stores import REGION, environment
 from tests.lambda_queue import Queue
-from tests.policies import Gate
+from tests.policies import JOBS, Gate
 from tests.shells import EventTransport, emulator
+from tests.template_values import PSEUDO, Values
 
 Invoke = Callable[[Any], Any]
 # What moto's CloudFormation can make, and what the functions' environments refer to.
-MADE = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"}
-FUNCTIONS = ("OnnxLambda", "JobsWorker", "WebhookSender", "JobsSweeper")
+MADE = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::StepFunctions::StateMachine"}
+ACCOUNT = PSEUDO["AWS::AccountId"]
 # Read by every function whenever the jobs' clock is asked: seconds by which it is ahead. Lambda's own deadlines stay as they are.
 CLOCK = """
 import os, pathlib, sys, time
@@ -47,6 +50,7 @@ class Resources(NamedTuple):
     url: str
     # what their roles let them do there
     gate: Gate
+    values: Values
 
     def client(self, service: str) -> Any:
         """A client of the tests' own."""
@@ -55,49 +59,96 @@ class Resources(NamedTuple):
         return session.create_client(service, endpoint_url=self.server.url, region_name=REGION)
 
     def environment(self, function: str) -> dict[str, str]:
-        """The environment of a function with Jobs=on."""
+        """The environment that the template gives a function."""
         written = template.written()
         variables = dict(written["Globals"]["Function"]["Environment"]["Variables"])
         variables |= written["Resources"][function]["Properties"]["Environment"]["Variables"]
-        found = {name: self._value(value) for name, value in variables.items()}
+        found = {name: self._made(value) for name, value in self.values.value(variables).items()}
         return {**found, **environment(self.url), "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": function}
 
-    def _value(self, value: Any) -> str:
+    def _made(self, value: Any) -> str:
         if isinstance(value, str):
             return value
-        if "Fn::If" in value:
-            condition, on, _ = value["Fn::If"]
-            assert "JobsOn" == condition
-            return self._value(on)
-        return self.names[value["Ref"]]
+        if "Ref" in value:
+            return self.names[value["Ref"]]
+        return str(re.sub(r"\$\{(\w+)\}", lambda found: self.names[found[1]], value["Fn::Sub"]))
 
 
 @contextmanager
-def deployed() -> Iterator[Resources]:
-    """The table, the bucket, the queues and the secret of the template."""
-    written = template.written()
-    resources = {name: resource for name, resource in written["Resources"].items() if resource["Type"] in MADE}
-    body = json.dumps({**{key: written[key] for key in ("Parameters", "Conditions")}, "Resources": resources})
+def deployed(**parameters: str) -> Iterator[Resources]:
+    """What the template keeps things in, and the secret, with these parameters; with Jobs=on where none is said."""
+    wanted = parameters or JOBS
     server = aws_server()
     server.ahead_s = 0.0
     server.faults.clear()
-    names = {"PublicUrl": ""}
-    made = Resources(server, names, server.url, Gate(server._moto, names))
-    stack = f"jobs-{secrets.token_hex(4)}"
-    cloudformation = made.client("cloudformation")
-    cloudformation.create_stack(StackName=stack, TemplateBody=body, Parameters=[{"ParameterKey": "Jobs", "ParameterValue": "on"}])
-    found = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
-    names.update({resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found})
+    stack = f"stack-{secrets.token_hex(4)}"
+    values = Values(wanted, {**PSEUDO, "AWS::StackName": stack})
+    names: dict[str, str] = {}
+    before = server._moto
+    # A deployment beside another has its own roles.
+    moto = before.moto if isinstance(before, Gate) else before
+    made = Resources(server, names, server.url, Gate(moto, names, wanted), values)
+    names.update(_created(made, stack, wanted))
+    if "InboxBucket" in names:
+        _notify(made)
     # moto's CloudFormation knows no secrets; its Secrets Manager generates as it is told.
-    manager = made.client("secretsmanager")
-    wanted = written["Resources"]["WebhookSecret"]["Properties"]["GenerateSecretString"]
-    value = manager.get_random_password(**wanted)["RandomPassword"]
-    names["WebhookSecret"] = manager.create_secret(Name=stack, SecretString=value)["ARN"]
-    before, server._moto = server._moto, made.gate
+    if values.holds("JobsOn"):
+        manager = made.client("secretsmanager")
+        generated = template.written()["Resources"]["WebhookSecret"]["Properties"]["GenerateSecretString"]
+        value = manager.get_random_password(**generated)["RandomPassword"]
+        names["WebhookSecret"] = manager.create_secret(Name=stack, SecretString=value)["ARN"]
+    server._moto = made.gate
     try:
         yield made
     finally:
         server._moto = before
+
+
+def _created(made: Resources, stack: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The resources that moto's CloudFormation makes, by logical id."""
+    written = template.written()
+    resources = {
+        name: _for_moto(resource)
+        for name, resource in template.expanded().items()
+        # Of one whose condition does not hold moto still tells, and not its name.
+        if resource["Type"] in MADE and ("Condition" not in resource or made.values.holds(resource["Condition"]))
+    }
+    body = json.dumps({**{key: written[key] for key in ("Parameters", "Conditions")}, "Resources": resources})
+    cloudformation = made.client("cloudformation")
+    given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+    cloudformation.create_stack(StackName=stack, TemplateBody=body, Parameters=given)
+    found = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+    return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+
+
+def _for_moto(resource: dict[str, Any]) -> dict[str, Any]:
+    """What moto understands: a state machine whose definition is in the template, of functions and roles that need not be there."""
+    if resource["Type"] != "AWS::StepFunctions::StateMachine":
+        # The order of things is not moto's concern.
+        return {key: value for key, value in resource.items() if key != "DependsOn"}
+    properties = {key: resource["Properties"][key] for key in ("StateMachineName", "StateMachineType")}
+    definition = (template.ROOT / template.written()["Resources"]["BatchMachine"]["Properties"]["DefinitionUri"]).read_text()
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:BatchWorker"
+    for name, value in resource["Properties"]["DefinitionSubstitutions"].items():
+        definition = definition.replace(f"${{{name}}}", function if "Fn::GetAtt" in value else PSEUDO[value["Ref"]])
+    properties |= {"DefinitionString": definition, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/BatchMachineRole"}
+    return {**{key: resource[key] for key in ("Type", "Condition")}, "Properties": properties}
+
+
+def _notify(made: Resources) -> None:
+    """moto's CloudFormation passes over what a bucket tells, and whether it keeps versions."""
+    bucket = made.values.resources(template.written()["Resources"])["InboxBucket"]["Properties"]
+    s3, sqs = made.client("s3"), made.client("sqs")
+    name = made.names["InboxBucket"]
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=bucket["VersioningConfiguration"])
+    if "NotificationConfiguration" not in bucket:
+        return
+    arn = sqs.get_queue_attributes(QueueUrl=made.names["InboxQueue"], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    told = [
+        {"QueueArn": arn, "Events": [one["Event"]], "Filter": {"Key": {"FilterRules": one["Filter"]["S3Key"]["Rules"]}}}
+        for one in bucket["NotificationConfiguration"]["QueueConfigurations"]
+    ]
+    s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"QueueConfigurations": told})
 
 
 class Deployment:
@@ -109,11 +160,26 @@ class Deployment:
         self._running: dict[str, Invoke] = {}
         (folder / "sitecustomize.py").write_text(CLOCK)
         self.set_clock(0.0)
-        sqs = made.client("sqs")
-        self.jobs = Queue(sqs, made.names["JobsQueue"])
-        self.dead_jobs = Queue(sqs, made.names["JobsDeadQueue"])
-        self.webhooks = Queue(sqs, made.names["WebhooksQueue"])
         self.api = httpx.Client(transport=EventTransport(lambda event: self.invoke("OnnxLambda", event)), base_url="http://lambda")
+
+    @functools.cached_property
+    def jobs(self) -> Queue:
+        """The queue of jobs."""
+        return self.queue("JobsQueue")
+
+    @functools.cached_property
+    def dead_jobs(self) -> Queue:
+        """Its dead letters."""
+        return self.queue("JobsDeadQueue")
+
+    @functools.cached_property
+    def webhooks(self) -> Queue:
+        """The queue of webhooks."""
+        return self.queue("WebhooksQueue")
+
+    def queue(self, name: str) -> Queue:
+        """A queue by its name in the template."""
+        return Queue(self.made.client("sqs"), self.made.names[name])
 
     def set_clock(self, ahead_s: float) -> None:
         """Move on the clocks of jobs and queues; they start with the machine's."""
@@ -154,7 +220,7 @@ class Deployment:
         return found
 
     def _mark(self, function: str) -> str:
-        return f"{function}-{self.made.names['JobsTable']}-{os.getpid()}"
+        return f"{function}-{self.made.values.value({'Ref': 'AWS::StackName'})}-{os.getpid()}"
 
     def _environment(self, function: str) -> dict[str, str]:
         return {
@@ -167,9 +233,9 @@ class Deployment:
 
 
 @contextmanager
-def running(models: Path, folder: Path, **settings: str) -> Iterator[Deployment]:
+def running(models: Path, folder: Path, parameters: Mapping[str, str] = JOBS, **settings: str) -> Iterator[Deployment]:
     """A deployment whose functions are gone at the end."""
-    with deployed() as made, ExitStack() as stack:
+    with deployed(**parameters) as made, ExitStack() as stack:
         deployment = Deployment(made, models, folder, stack, **settings)
         stack.enter_context(deployment.api)
         yield deployment

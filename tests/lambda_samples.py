@@ -3,8 +3,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+from tests.lambda_samples_machine import EXPECTED_OF_MACHINE, EXPECTED_OF_SCHEDULE
+from tests.lambda_samples_s3 import EXPECTED_OF_S3
+from tests.lambda_samples_streams import EXPECTED_OF_STREAMS
+
+# What a sample asks of the function beside the models: JOBS=aws with all of its own; the bucket that the samples name as the inbox,
+# with the object; that bucket with the batch machine's files in it; a state machine to start.
+Needs = Literal["nothing", "jobs", "inbox", "bucket", "state machine"]
 FOLDER = Path(__file__).parent.parent / "events"
 
 
@@ -15,7 +22,7 @@ def event(name: str) -> Any:
 
 def check(name: str, answer: Any) -> None:
     """The answer to a sample is the expected one."""
-    (EXPECTED | EXPECTED_OF_JOBS)[name](answer)
+    SAMPLES[name].check(answer)
 
 
 def _body(answer: Any, *, multi_value: bool = False) -> Any:
@@ -62,7 +69,7 @@ def _warm(answer: Any) -> None:
 
 
 def _worked_off(answer: Any) -> None:
-    # What the message names is not there any more, so that nothing is left to do.
+    # Of jobs: what the message names is not there any more, so that nothing is left to do.
     assert {"batchItemFailures": []} == answer
 
 
@@ -86,27 +93,58 @@ EXPECTED: dict[str, Callable[[Any], None]] = {
     "warmup-ping": _warm,
 }
 
+# A queue of requests.
+EXPECTED_OF_RECORDS: dict[str, Callable[[Any], None]] = {"sqs-requests": _worked_off}
+
 # Where predictions are answered later alone: with JOBS=aws and what that needs.
 EXPECTED_OF_JOBS: dict[str, Callable[[Any], None]] = {"sqs-job": _worked_off, "sqs-webhook": _worked_off, "sweep": _swept}
 
-# A queue's event, as Amazon SQS sends it: without jobs no trigger knows it, and none may take it for something else.
+# An event of AWS's that nobody here answers ("Invoke a Lambda function from an AWS CodeCommit trigger").
 UNKNOWN: dict[str, Any] = {
     "Records": [
         {
-            "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",
-            "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
-            "body": '{"inputs": {"X": [[5.1, 3.5, 1.4, 0.2]]}}',
-            "attributes": {
-                "ApproximateReceiveCount": "1",
-                "SentTimestamp": "1795339800000",
-                "SenderId": "AIDAIENQZJOLO23YVJ4VO",
-                "ApproximateFirstReceiveTimestamp": "1795339800001",
-            },
-            "messageAttributes": {},
-            "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
-            "eventSource": "aws:sqs",
-            "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:predictions",
             "awsRegion": "eu-west-1",
+            "codecommit": {"references": [{"commit": "5c4ef1049f1d27deadbeeff313e0730018be182b", "ref": "refs/heads/main"}]},
+            "customData": '{"inputs": {"X": [[5.1, 3.5, 1.4, 0.2]]}}',
+            "eventId": "5a824061-17ca-46a9-bbf9-114edeadbeef",
+            "eventName": "TriggerEventTest",
+            "eventPartNumber": 1,
+            "eventSource": "aws:codecommit",
+            "eventSourceARN": "arn:aws:codecommit:eu-west-1:123456789012:flowers",
+            "eventTime": "2026-11-22T09:30:00.000+0000",
+            "eventTotalParts": 1,
+            "eventTriggerConfigId": "5a824061-17ca-46a9-bbf9-114edeadbeef",
+            "eventTriggerName": "flowers",
+            "eventVersion": "1.0",
+            "userIdentityARN": "arn:aws:iam::123456789012:root",
         }
     ]
 }
+
+
+class Sample(NamedTuple):
+    """A sample: what its answer is, and what the function needs for it."""
+
+    check: Callable[[Any], None]
+    needs: Needs
+
+
+def _of(needs: Needs, checks: dict[str, Callable[[Any], None]]) -> dict[str, Sample]:
+    return {name: Sample(check, needs) for name, check in checks.items()}
+
+
+# Every sample, those that need nothing first.
+SAMPLES: dict[str, Sample] = {
+    **_of("nothing", EXPECTED),
+    **_of("nothing", EXPECTED_OF_RECORDS),
+    **_of("nothing", EXPECTED_OF_STREAMS),
+    **_of("jobs", EXPECTED_OF_JOBS),
+    **_of("inbox", EXPECTED_OF_S3),
+    **_of("bucket", EXPECTED_OF_MACHINE),
+    **_of("state machine", EXPECTED_OF_SCHEDULE),
+}
+
+
+def names(*needs: Needs) -> list[str]:
+    """The samples that need one of these; all of them where none is said."""
+    return [name for name, sample in SAMPLES.items() if not needs or sample.needs in needs]

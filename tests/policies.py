@@ -4,17 +4,23 @@ Only what the template uses of IAM is known here: allowed actions on resources, 
 ``dynamodb:LeadingKeys``.
 """
 
+import functools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote
 
 from tests import template
 from tests.jobs.aws_server import Application, Environ, StartResponse, operation_of
+from tests.template_values import Values
 
+# The functions of jobs, and of events.
 ROLES = {"OnnxLambda": "FunctionRole", "JobsWorker": "WorkerRole", "WebhookSender": "SenderRole", "JobsSweeper": "SweeperRole"}
+ROLES_OF_EVENTS = {"RecordsWorker": "RecordsRole", "InboxWorker": "InboxRole", "BatchWorker": "BatchRole"}
+ALL_ROLES = ROLES | ROLES_OF_EVENTS
+JOBS = {"Jobs": "on"}
 ACTIONS = {
     "SendMessageBatch": "SendMessage",
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
@@ -24,6 +30,14 @@ ACTIONS = {
     "PUT": "PutObject",
     "DELETE": "DeleteObject",
     "GET?list-type": "ListBucket",
+    "POST": "PutObject",
+}
+# The services whose requests name one resource, and where: its member, and the prefix of its actions.
+NAMED = {
+    "AmazonSQS": ("sqs", "QueueUrl"),
+    "secretsmanager": ("secretsmanager", "SecretId"),
+    "AWSStepFunctions": ("states", "stateMachineArn"),
+    "Firehose_20150804": ("firehose", "DeliveryStreamName"),
 }
 
 
@@ -36,30 +50,48 @@ class Call(NamedTuple):
     key: str = ""
 
 
-def statements(function: str) -> list[dict[str, Any]]:
-    """What the role of a function allows, beside its logs."""
-    resources = template.written()["Resources"]
-    documents = [policy["PolicyDocument"] for policy in resources[ROLES[function]]["Properties"]["Policies"]]
-    if function == "OnnxLambda":
-        documents.append(resources["JobsPolicy"]["Properties"]["PolicyDocument"])
+def statements(function: str, parameters: Mapping[str, str] = JOBS) -> list[dict[str, Any]]:
+    """What the role of a function allows with these parameters, beside its logs."""
+    documents = _documents(ALL_ROLES[function], tuple(sorted(parameters.items())))
     return [one for document in documents for one in document["Statement"] if "logs:PutLogEvents" not in one["Action"]]
 
 
+@functools.cache
+def _documents(role: str, parameters: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
+    made = Values(dict(parameters)).resources(template.written()["Resources"])
+    if role not in made:
+        return []
+    added = template.of_type(made, "AWS::IAM::RolePolicy").values()
+    return [
+        *(policy["PolicyDocument"] for policy in made[role]["Properties"]["Policies"]),
+        *(policy["PolicyDocument"] for policy in added if policy["RoleName"] == {"Ref": role}),
+    ]
+
+
 def targets(statement: dict[str, Any]) -> list[str]:
-    """The resources of a statement by their names in the template, and what follows those."""
+    """The resources of a statement by their names in the template, and what follows those; of others, what ends their ARNs."""
     found = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
     return [_target(one) for one in found]
 
 
-def _target(resource: dict[str, Any]) -> str:
-    if "Fn::Sub" in resource:
-        return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", resource["Fn::Sub"])
-    return str(resource["Ref"] if "Ref" in resource else resource["Fn::GetAtt"][0])
+def _target(resource: Any) -> str:
+    if isinstance(resource, dict) and "Fn::Sub" not in resource:
+        return str(resource["Ref"] if "Ref" in resource else resource["Fn::GetAtt"][0])
+    text = resource["Fn::Sub"] if isinstance(resource, dict) else resource
+    if not text.startswith("arn:"):
+        return re.sub(r"\$\{(\w+)\.Arn\}", r"\1", text)
+    # The name of something of the stack, which is said where a reference would go in a circle; else of somebody else's.
+    place = text.replace("${AWS::StackName}", "STACK").split(":", 5)[5]
+    name = place if ":s3:::" in text or place.endswith("*") else _last(place)
+    kinds = {"AWS::Serverless::StateMachine": "Name", "AWS::SQS::Queue": "QueueName"}
+    own = {"Fn::Sub": name.replace("STACK", "${AWS::StackName}")}
+    written = template.written()["Resources"].items()
+    return next((logical for logical, one in written if one["Properties"].get(kinds.get(one["Type"], "")) == own), name)
 
 
-def allows(function: str, call: Call) -> bool:
+def allows(function: str, call: Call, parameters: Mapping[str, str] = JOBS) -> bool:
     """Whether a role allows a call."""
-    for statement in statements(function):
+    for statement in statements(function, parameters):
         if call.action in statement["Action"] and any(fnmatchcase(call.resource, target) for target in targets(statement)):
             keys = statement.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", ["*"])
             if any(fnmatchcase(call.key, key) for key in keys):
@@ -70,23 +102,24 @@ def allows(function: str, call: Call) -> bool:
 class Gate:
     """Stands before moto. ``calls`` are those of functions, ``denied`` the ones that were not passed on."""
 
-    def __init__(self, moto: Application, names: dict[str, str]) -> None:
-        self._moto = moto
+    def __init__(self, moto: Application, names: dict[str, str], parameters: Mapping[str, str] = JOBS) -> None:
+        self.moto = moto
         self._names = names
+        self._parameters = parameters
         self.calls: set[Call] = set()
         self.denied: set[Call] = set()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request as AWS would, by the role of whose access key it was signed with: a function's is its name."""
         function = _signer(environ)
-        if function not in ROLES:
-            return self._moto(environ, start_response)
+        if function not in ALL_ROLES:
+            return self.moto(environ, start_response)
         calls = set(self._calls(function, environ))
-        denied = {call for call in calls if not allows(function, call)}
+        denied = {call for call in calls if not allows(function, call, self._parameters)}
         self.calls |= calls
         self.denied |= denied
         if not denied:
-            return self._moto(environ, start_response)
+            return self.moto(environ, start_response)
         text = '{"__type": "AccessDeniedException"}' if "HTTP_X_AMZ_TARGET" in environ else "<Error><Code>AccessDenied</Code></Error>"
         start_response("403 Forbidden", [("content-length", str(len(text)))])
         return [text.encode()]
@@ -99,20 +132,33 @@ class Gate:
         body = json.loads(environ["wsgi.input"].getvalue())
         if service.startswith("DynamoDB"):
             yield from (Call(function, f"dynamodb:{action}", self._of(table), key) for action, table, key in _items(operation, body))
-        elif service == "AmazonSQS":
-            yield Call(function, f"sqs:{ACTIONS.get(operation, operation)}", self._of(body["QueueUrl"].rpartition("/")[2]))
+        elif service == "AWSEvents":
+            yield from (Call(function, f"events:{operation}", self._of(_last(entry["EventBusName"]))) for entry in body["Entries"])
         else:
-            yield Call(function, f"{service}:{operation}", self._of(body["SecretId"]))
+            prefix, member = NAMED[service]
+            yield Call(function, f"{prefix}:{ACTIONS.get(operation, operation)}", self._of(_last(body[member])))
 
     def _s3(self, function: str, environ: Environ, operation: str) -> Iterable[Call]:
-        yield Call(function, f"s3:{ACTIONS[operation]}", self._of(unquote(environ["PATH_INFO"]).strip("/")))
+        # The bucket and key; a folder's slash at the end is part of the key.
+        query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        action = ACTIONS[operation]
+        if operation == "DELETE" and "uploadId" in query:
+            action = "AbortMultipartUpload"
+        if "versionId" in query:
+            action += "Version"
+        yield Call(function, f"s3:{action}", self._of(unquote(environ["PATH_INFO"]).strip("/")))
         if source := environ.get("HTTP_X_AMZ_COPY_SOURCE"):
             yield Call(function, "s3:GetObject", self._of(unquote(source)))
 
     def _of(self, name: str) -> str:
         first, slash, rest = name.partition("/")
-        (logical,) = (logical for logical, made in self._names.items() if made.rpartition("/")[2] == first)
-        return logical + slash + rest
+        found = [logical for logical, made in self._names.items() if made and _last(made) == first]
+        return (found[0] if found else first) + slash + rest
+
+
+def _last(name: str) -> str:
+    """What ends an ARN or an address; secrets' ARNs are their names."""
+    return name if ":secretsmanager:" in name else name.rpartition("/")[2].rpartition(":")[2]
 
 
 def _items(operation: str, body: dict[str, Any]) -> Iterable[tuple[str, str, str]]:

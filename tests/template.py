@@ -26,6 +26,9 @@ template = yaml_parse(open(sys.argv[1]).read())
 for resource in template["Resources"].values():
     if resource.get("Properties", {}).get("PackageType") == "Image":
         resource["Properties"]["ImageUri"] = "123456789012.dkr.ecr.us-east-1.amazonaws.com/onnx-lambda@sha256:" + "0" * 64
+    if "DefinitionUri" in resource.get("Properties", {}):
+        # What `sam` makes of a file on this machine.
+        resource["Properties"]["DefinitionUri"] = "s3://definitions/machine"
 boto3.setup_default_session(region_name="us-east-1")
 print(json.dumps(transform(template, {}, NoManagedPolicies())))
 """
@@ -53,14 +56,24 @@ _Loader.add_multi_constructor("!", _tag)
 @functools.cache
 def written() -> dict[str, Any]:
     """The template as written, functions of CloudFormation in their long form; nobody changes it."""
-    found: dict[str, Any] = yaml.load(FILE.read_text(), _Loader)
+    found: dict[str, Any] = parsed(FILE.read_text())
     return found
 
 
 @functools.cache
 def expanded() -> dict[str, Any]:
     """The resources that CloudFormation would make, by logical id; nobody changes them."""
-    command = [SAM_PYTHON, "-W", "ignore", "-c", TRANSLATE, FILE]
+    return translated(FILE)
+
+
+def parsed(text: str) -> Any:
+    """A piece of a template, functions of CloudFormation in their long form."""
+    return yaml.load(text, _Loader)
+
+
+def translated(file: Path) -> dict[str, Any]:
+    """The resources that SAM makes of a template."""
+    command = [SAM_PYTHON, "-W", "ignore", "-c", TRANSLATE, file]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60, env={"AWS_DEFAULT_REGION": "us-east-1"})
     found: dict[str, Any] = json.loads(done.stdout)["Resources"]
     return found

@@ -17,7 +17,8 @@ class Record(NamedTuple):
     """One record of a source, as its sender wrote it.
 
     ``id`` is the same at each delivery. ``attributes`` are those of the message (names in small letters), for sources that have such.
-    ``group`` holds records whose order counts: after one that failed, none of the same group is answered.
+    ``group`` holds records whose order counts: after one that failed, none of the same group is answered. ``refused`` is why no
+    request can be found in it, where that is so.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Record(NamedTuple):
     body: str | bytes
     attributes: Mapping[str, str] = {}
     group: str = ""
+    refused: Problem | None = None
 
 
 # Answers records until a deadline; for each None, which says that its result is where it belongs, or what went wrong.

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from app.errors import UnknownEvent
+from app.storage.aws_clients import client
 from app.wiring import event_handler, wire
 from handler import ThroughMangum
-from tests import lambda_samples
+from tests import lambda_samples, lambda_samples_machine, lambda_samples_s3
 from tests.jobs.moto_stores import moto_names
 from tests.shells import Context, copy_models
+
+MACHINE = '{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}'
 
 
 @pytest.fixture(scope="module", params=["on", "off"])
@@ -23,40 +26,51 @@ def invoke(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def invoke_with_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The function with JOBS=aws."""
+def invoke_with_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The function with all that samples need."""
     folder = copy_models(tmp_path_factory.mktemp("events") / "models")
     with moto_names() as (_, names):
+        lambda_samples_s3.lay_out()
+        for key, body in lambda_samples_machine.FILES.items():
+            client("s3").put_object(Bucket=lambda_samples_machine.BUCKET, Key=key, Body=body)
+        machine = client("stepfunctions").create_state_machine(
+            name=names.table, definition=MACHINE, roleArn="arn:aws:iam::123456789012:role/machine"
+        )
         settings = {"JOBS_TABLE": names.table, "JOBS_BUCKET": names.bucket, "JOBS_QUEUE_URL": names.jobs.messages}
         settings |= {"JOBS_DEAD_QUEUE_URL": names.jobs.dead, "WEBHOOKS_QUEUE_URL": names.webhooks.messages}
+        settings |= {**lambda_samples_s3.SETTINGS, "BATCH_STATE_MACHINE_ARN": machine["stateMachineArn"]}
         program = wire({"MODEL_DIR": str(folder), "AWS_LAMBDA_FUNCTION_NAME": "f", "JOBS": "aws", **settings})
         yield event_handler(program, ThroughMangum(program))
 
 
 def test_every_sample_has_an_expected_answer() -> None:
     """A sample without an expectation, or an expectation without a sample, is a mistake."""
-    expected = lambda_samples.EXPECTED | lambda_samples.EXPECTED_OF_JOBS
-
-    assert sorted(expected) == sorted(path.stem for path in lambda_samples.FOLDER.iterdir())
+    assert sorted(lambda_samples.names()) == sorted(path.stem for path in lambda_samples.FOLDER.iterdir())
 
 
-@pytest.mark.parametrize("name", list(lambda_samples.EXPECTED))
+@pytest.mark.parametrize("name", lambda_samples.names("nothing"))
 def test_sample(invoke: Any, name: str) -> None:
     """The sample gets its answer."""
     lambda_samples.check(name, invoke(lambda_samples.event(name), Context()))
 
 
-@pytest.mark.parametrize("name", [*lambda_samples.EXPECTED_OF_JOBS, *lambda_samples.EXPECTED])
-def test_sample_with_jobs(invoke_with_jobs: Any, name: str) -> None:
-    """With jobs on AWS the samples of jobs get their answers, and all others the same as without."""
-    lambda_samples.check(name, invoke_with_jobs(lambda_samples.event(name), Context()))
+@pytest.mark.parametrize("name", lambda_samples.names())
+def test_sample_with_all(invoke_with_all: Any, name: str) -> None:
+    """With jobs, an inbox and a state machine their samples get their answers, and all others the same as without."""
+    lambda_samples.check(name, invoke_with_all(lambda_samples.event(name), Context()))
 
 
-@pytest.mark.parametrize("name", list(lambda_samples.EXPECTED_OF_JOBS))
-def test_without_jobs_their_events_are_unknown(invoke: Any, name: str) -> None:
-    """A function without jobs fails on their events, so that a queue that is wired to it loses nothing."""
-    with pytest.raises(UnknownEvent):
-        invoke(lambda_samples.event(name), Context())
+@pytest.mark.parametrize("name", lambda_samples.names("jobs", "inbox", "state machine"))
+def test_without_what_it_needs_a_sample_is_not_done(invoke: Any, name: str) -> None:
+    """A function without jobs, an inbox or a state machine fails on their events, so that what is wired to it loses nothing."""
+    event = lambda_samples.event(name)
+    if name.startswith("sqs-"):
+        ids = [record["messageId"] for record in event["Records"]]
+
+        assert [{"itemIdentifier": message} for message in ids] == invoke(event, Context())["batchItemFailures"]
+    else:
+        with pytest.raises(UnknownEvent):
+            invoke(event, Context())
 
 
 def test_unknown_event_raises(invoke: Any) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
+from app.errors import Invalid, Problem
 from app.triggers import schedule, sqs
+from app.triggers.records import Record, Times
 from app.triggers.sqs import SqsTrigger
 from tests.shells import Context
 
@@ -33,9 +35,15 @@ POISON = [
     '{"v":1,"job":"a","more":1}',
     '{"v":1,"else":"a"}',
     "[" * 2000,
-    None,
-    {"v": 1, "job": "a"},
 ]
+
+
+def _refuse(records: Sequence[Record], times: Times) -> list[Problem | None]:
+    """Stands for what answers requests: none of these messages is one."""
+    return [Invalid("no request") for _ in records]
+
+
+_NO_REQUESTS = (_refuse, lambda ids, bodies, source, times: None, lambda body, times: None)
 
 
 class Works:
@@ -49,7 +57,7 @@ class Works:
         self.until: list[float] = []
 
     def trigger(self) -> SqsTrigger:
-        return SqsTrigger({"job": self._jobs, "delivery": self._deliveries}, self.until.append)
+        return SqsTrigger({"job": self._jobs, "delivery": self._deliveries}, self.until.append, *_NO_REQUESTS)
 
     def _jobs(self, ids: Sequence[str], deadline: float) -> Sequence[str]:
         self.jobs.append(list(ids))
@@ -129,7 +137,7 @@ def test_an_error_of_ours_fails_the_invocation() -> None:
         raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
-        SqsTrigger({"job": fails, "delivery": fails}, lambda deadline: None)(event(body("job", JOBS[0])), Context())
+        SqsTrigger({"job": fails, "delivery": fails}, lambda deadline: None, *_NO_REQUESTS)(event(body("job", JOBS[0])), Context())
 
 
 def test_time_is_left_to_write_down_what_was_done() -> None:
@@ -149,9 +157,11 @@ def test_time_is_left_to_write_down_what_was_done() -> None:
         {"Records": None},
         {"Records": [{"eventSource": "aws:sns", "messageId": "m"}]},
         {"Records": [{"eventSource": "aws:sqs"}]},
-        {"Records": [{"eventSource": "aws:sqs", "messageId": 1}]},
-        {"Records": [{"eventSource": "aws:sqs", "messageId": "m"}, {"eventSource": "aws:sns", "messageId": "m"}]},
-        {"Records": [{"eventSource": "aws:sqs", "messageId": "m"}], "requestContext": {"authorizer": {}}},
+        {"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": None}]},
+        {"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": {"v": 1, "job": "a"}}]},
+        {"Records": [{"eventSource": "aws:sqs", "messageId": 1, "body": ""}]},
+        {"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": ""}, {"eventSource": "aws:sns", "messageId": "m", "body": ""}]},
+        {"Records": [{"eventSource": "aws:sqs", "messageId": "m", "body": ""}], "requestContext": {"authorizer": {}}},
         ["Records"],
         None,
     ],

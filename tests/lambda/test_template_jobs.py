@@ -26,8 +26,8 @@ def template() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def resources() -> dict[str, Any]:
-    """The resources that CloudFormation would make."""
-    return expanded()
+    """The resources that CloudFormation would make for jobs, and those that are always there."""
+    return {name: resource for name, resource in expanded().items() if resource.get("Condition") in {None, "JobsOn"}}
 
 
 def properties(resources: dict[str, Any], name: str) -> dict[str, Any]:
