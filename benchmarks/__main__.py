@@ -9,7 +9,9 @@ from collections.abc import Callable
 from benchmarks import machine, report
 from benchmarks.binary import measure_binary
 from benchmarks.cold import measure_big, measure_cold, measure_memory
+from benchmarks.deliveries import measure_deliveries
 from benchmarks.figures import Figure
+from benchmarks.files import measure_files
 from benchmarks.json_tensors import measure_json
 from benchmarks.peers.measure import measure_row, measure_tensor
 from benchmarks.peers.servers import PEERS
@@ -23,6 +25,8 @@ PARTS: dict[str, Callable[[Plan], list[Figure]]] = {
     "warm": measure_warm,
     "json": measure_json,
     "binary": measure_binary,
+    "deliveries": measure_deliveries,
+    "files": measure_files,
     "memory": measure_memory,
 }
 # These take environments that `make bench-peers` installs, so they are measured only where they are named.

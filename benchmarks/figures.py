@@ -12,7 +12,7 @@ class Figure:
 
     case: str
     name: str
-    unit: str  # "ms", "µs", "MB", "1/s" or "×"
+    unit: str  # "ms", "µs", "MB", "1/s", "rows/s" or "×"
     sample: Sequence[float]
     goal: float | None = None  # at most this, for the median
     note: str = ""  # why nothing was measured, or which rival was the fastest

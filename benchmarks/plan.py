@@ -14,6 +14,8 @@ class Plan:
     warm_calls: int  # in one batch
     json_rounds: int
     binary_rounds: int
+    delivery_rounds: int
+    file_rounds: int
     tensor_rounds: int  # against other servers
     row_rounds: int
     row_seconds: float
@@ -28,6 +30,8 @@ FULL = Plan(
     warm_calls=100,
     json_rounds=15,
     binary_rounds=51,
+    delivery_rounds=51,
+    file_rounds=7,
     tensor_rounds=21,
     row_rounds=15,
     row_seconds=1,
@@ -40,6 +44,8 @@ QUICK = Plan(
     warm_calls=100,
     json_rounds=3,
     binary_rounds=5,
+    delivery_rounds=5,
+    file_rounds=1,
     tensor_rounds=2,
     row_rounds=2,
     row_seconds=0.3,

@@ -16,6 +16,8 @@ TITLES = {
     "warm": "Warm request, in process",
     "json": "JSON tensors of float32",
     "binary": "Raw tensors of float32 through the fast lane",
+    "deliveries": "Deliveries of SQS to the small model",
+    "files": "Files through `onnx-lambda batch`, process start to end",
     "memory": "Peak memory after the first answer",
     "peers-tensor": "Other servers: a large tensor",
     "peers-row": "Other servers: one row",
