@@ -36,7 +36,7 @@ test-containers: .venv/dev .venv-sam/ready ## what needs a Docker engine: the im
 test-faults: .venv/dev ## every call to AWS and every SQL statement gone wrong (about ten minutes; FAULT_SEED, FAULT_PAIRS, FAULT_JOBS)
 	.venv/bin/python -m pytest -m faults -s tests/faults
 
-bench: .venv/dev ## cold start, warm, JSON and memory benchmarks into docs/benchmarks.md
+bench: .venv/dev .venv-peers/pandas/ready ## cold start, warm, JSON, deliveries, files and memory into docs/benchmarks.md
 	.venv/bin/python -m benchmarks
 
 bench-peers: .venv/dev $(PEERS:%=.venv-peers/%/ready) ## the same against KServe, MLServer, BentoML and LitServe (PEERS="kserve mlserver" for some)

@@ -141,18 +141,23 @@ class EventParts:
         from app.errors import Problem, UnknownEvent
         from app.triggers.s3_notifications import objects_in
 
+        done = True
         try:
             found = objects_in(body)
             if found is None:
                 return None
             if self._inbox is None:
                 raise UnknownEvent("A message tells of objects in S3, but there is no inbox: set INBOX_BUCKET.")
-            for one in found:
-                self._inbox.answer_object(one, times)
-        except (Problem, UnknownEvent) as error:
-            self._observer.note("a message that tells of objects in S3 failed", trigger="s3", reason=str(error))
+        except UnknownEvent as error:
+            self._observer.note("a message that tells of objects in S3 was not understood", reason=str(error))
             return False
-        return True
+        for one in found:
+            try:
+                self._inbox.answer_object(one, times)
+            except Problem:
+                # It is logged with its object, and the others need not wait for it.
+                done = False
+        return done
 
     def _start_batch(self, asked: "Asked") -> "Started":
         from app.batches.machine_start import start_batch

@@ -11,4 +11,4 @@ pin pyproject.toml --extra arrow -c requirements/runtime.lock -o requirements/ar
 pin pyproject.toml --extra text -c requirements/runtime.lock -o requirements/text.lock
 pin --group kserve -o requirements/kserve.lock
 mkdir -p requirements/peers
-for peer in bentoml kserve litserve mlserver; do pin --group "peer-$peer" -o "requirements/peers/$peer.lock"; done
+for peer in bentoml kserve litserve mlserver pandas; do pin --group "peer-$peer" -o "requirements/peers/$peer.lock"; done

@@ -24,6 +24,8 @@ from app.tensors import EXACT_DOUBLE, Array, Signature, Value
 
 _BOM = "\ufeff"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# An integer to simdjson, which has no such zero; a float to everybody else.
+_MINUS_ZERO = re.compile(rb"-0(?=[,\n \t]|\Z)")
 _NUMBER_BYTES = b"0123456789+-.eE \t"
 # The module's own limit of 128 KB is less than a text may have; the body's limit bounds a cell too.
 csv.field_size_limit(sys.maxsize)
@@ -169,7 +171,7 @@ def _quick(text: str, width: int, columns: Sequence[Columns]) -> dict[str, Array
     whole = all(column.spec.datatype.kind == "integer" for column in columns)
     unsigned = all(column.spec.datatype.name.startswith("U") for column in columns)
     matrix = cast(Any, numbers.integers(unsigned=unsigned) if whole else numbers.doubles())
-    if matrix is None:
+    if matrix is None or (not matrix.all() and _MINUS_ZERO.search(lines)):
         return None
     found: dict[str, Array] = {}
     for spec, positions in columns:

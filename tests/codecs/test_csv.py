@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.codecs import csv_input, csv_output, number_array
@@ -220,6 +220,7 @@ tables = st.lists(st.lists(cells, min_size=1, max_size=4).map(",".join), max_siz
 )
 
 
+@example(body="0,0,-0", signature=SIGNATURES[0])
 @settings(max_examples=500, deadline=None)
 @given(body=tables | st.text('0123456789.,-e\n\r"ab', max_size=40), signature=st.sampled_from(SIGNATURES))
 def test_the_quick_way_reads_what_the_plain_way_reads(body: str, signature: Signature) -> None:
