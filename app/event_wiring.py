@@ -70,7 +70,7 @@ class EventParts:
         from app.triggers import batch_summary, distributed_map, scheduled_batch
 
         settings = self._settings
-        outputs = [f"s3://{settings.inbox_bucket}/{settings.output_prefix}"] if settings.inbox_bucket else []
+        outputs = [f"s3://{settings.inbox_bucket}/{settings.output_prefix.rstrip('/')}/"] if settings.inbox_bucket else []
         rows: list[Trigger] = [
             (
                 distributed_map.is_batch,
@@ -95,7 +95,9 @@ class EventParts:
             if target:
                 check_target(target, setting)
         sinks = partial(sink_of, cloudevents=settings.results_format == "cloudevents")
-        references = References(_found, buckets=_listed(settings.input_buckets), max_bytes=settings.max_upload_bytes)
+        # CSV takes up to 45 times its bytes, and a process that ends for want of memory ends the whole delivery, each time it comes.
+        most = min(settings.max_upload_bytes, settings.memory_mb * 2**20 // 64) if settings.memory_mb else settings.max_upload_bytes
+        references = References(_found, buckets=_listed(settings.input_buckets), max_bytes=most)
         outcomes = Outcomes(sinks, results_to=settings.results_to, reply_to=replies)
         return Deliveries(self._predictor, self._observer, outcomes, references.fetch, _set_deadline)
 

@@ -133,6 +133,14 @@ def test_one_that_is_not_alike(predictor: Predictor, odd: str, place: int) -> No
     assert predictor.answer_alike(PredictionRequest(b"", "pairs"), bodies, Report()) is None
 
 
+def test_rows_without_numbers(predictor: Predictor) -> None:
+    """Rows of no width are answered as each is alone, by a model that takes any width."""
+    empty = '{"inputs":[[]]}'
+    found = predictor.answer_alike(PredictionRequest(b"", "wide"), [empty] * 9, Report())
+
+    assert found is None or predictor.answer(PredictionRequest(empty.encode(), "wide")) == found.response(8)
+
+
 def test_two_that_make_up_for_each_other(predictor: Predictor) -> None:
     """Bodies of which one lacks what another has too much are not taken for whole ones."""
     halves = ['{"inputs":[[1.5,2.5]]}\n{"inputs":[[1.5,', "2.5]]}"]

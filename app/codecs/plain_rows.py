@@ -55,7 +55,7 @@ def alike(bodies: Sequence[str], signature: Signature) -> AlikeRows | None:
         return None
     inner = text.replace(before, b"").replace(b"}", b"").replace(b"\n", b",")
     doubles = NumberArray(b"[" + inner + b"]", (len(bodies) * len(rows.matrix), *rows.matrix.shape[1:])).doubles()
-    if doubles is None or not float(np.max(np.abs(cast(Any, doubles)))) < SURELY_FINITE:
+    if doubles is None or not float(np.max(np.abs(cast(Any, doubles)), initial=0.0)) < SURELY_FINITE:
         return None
     matrix = cast(Array, doubles.astype(signature.inputs[0].datatype.numpy))
     return AlikeRows(PlainRows(matrix, range(len(bodies)), range(0, len(matrix) + 1, len(rows.matrix))), form)

@@ -4,11 +4,12 @@ A record is done when its result is where it belongs, and not before. One that f
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from app.answering import problem_of
 from app.errors import DeadlineExceeded, InternalError, Problem
 from app.observability import Observer
 from app.prediction import PredictionRequest, PredictionResponse, Predictor
@@ -17,9 +18,9 @@ from app.triggers.outcomes import Answer, Outcomes
 from app.triggers.records import Record, Times
 from app.triggers.requests import Alike, Asked, Plain, Reference, asked_of, plain_of
 
-# Reads what a reference names, until a deadline (``time.monotonic()`` seconds).
 # Fewer are answered as quickly by themselves.
 _MANY = 8
+# Reads what a reference names, until a deadline (``time.monotonic()`` seconds).
 Fetch = Callable[[Reference, float], bytes]
 
 
@@ -50,15 +51,25 @@ class Deliveries:
                 plain.setdefault(found.alike, []).append((place, found))
         for alike, members in plain.items():
             others += self._answer_plain(alike, members, records, times, answers)
-        self._answer_others(sorted(others), records, times, answers)
-        return self._concluded(records, [answer for answer in answers if answer is not None])
+        referring = self._answer_others(sorted(others), records, times, answers)
+        if any(record.group for record in records):
+            # Results of a group keep their order.
+            for place, one in referring.items():
+                answers[place] = self._answer_reference(records[place], one)
+            referring = {}
+        done = self._concluded(records, {place: answer for place, answer in enumerate(answers) if answer is not None})
+        for place, one in referring.items():
+            # Kept before the next is read: all of them may be more than the memory holds.
+            done |= self._concluded(records, {place: self._answer_reference(records[place], one)})
+        return [done[place] for place in range(len(records))]
 
-    def _concluded(self, records: Sequence[Record], answers: Sequence[Answer]) -> list[Problem | None]:
-        problems = self._outcomes.keep(records, answers)
-        for record, answer, problem in zip(records, answers, problems, strict=True):
+    def _concluded(self, records: Sequence[Record], answers: Mapping[int, Answer]) -> dict[int, Problem | None]:
+        """What became of answers, by the places of their records."""
+        problems = self._outcomes.keep([records[place] for place in answers], list(answers.values()))
+        for (place, answer), problem in zip(answers.items(), problems, strict=True):
             if problem is not None:
-                self._tell_failure(record, answer, problem)
-        return problems
+                self._tell_failure(records[place], answer, problem)
+        return dict(zip(answers, problems, strict=True))
 
     def answer_alike(self, ids: Sequence[str], bodies: Sequence[str], source: str, times: Times) -> list[Problem | None] | None:
         """Answer records of which there is nothing but their bodies, if these are alike but for their numbers.
@@ -71,7 +82,7 @@ class Deliveries:
         report, started = Report(), time.perf_counter()
         try:
             rows = self._predictor.answer_alike(PredictionRequest(b"", deadline=times.run), bodies, report)
-        except Problem:
+        except Exception:  # each of them says what is wrong
             return None
         if rows is None or not rows.are_all_answered:
             return None
@@ -79,7 +90,8 @@ class Deliveries:
         if not self._outcomes.is_told:
             return [None] * len(bodies)
         records = [Record(name, source, body) for name, body in zip(ids, bodies, strict=True)]
-        return self._concluded(records, [Answer(report, "", "", partial(rows.response, at)) for at in range(len(bodies))])
+        done = self._concluded(records, {at: Answer(report, "", "", partial(rows.response, at)) for at in range(len(bodies))})
+        return list(done.values())
 
     def _answer_plain(
         self, alike: Alike, members: list[tuple[int, Plain]], records: Sequence[Record], times: Times, answers: list[Answer | None]
@@ -91,8 +103,7 @@ class Deliveries:
         try:
             self._outcomes.check(alike.reply_to)
             rows = self._predictor.answer_rows(asked, [plain.rows for _, plain in members], alike.form, report)
-        except Problem:
-            # Each of them says what is wrong.
+        except Exception:  # each of them says what is wrong
             return [place for place, _ in members]
         left = set(rows.left)
         for at, (place, plain) in enumerate(members):
@@ -103,36 +114,36 @@ class Deliveries:
             self._tell(report, {"trigger": source, "records": len(members) - len(left)}, time.perf_counter() - started)
         return [members[at][0] for at in rows.left]
 
-    def _answer_others(self, places: list[int], records: Sequence[Record], times: Times, answers: list[Answer | None]) -> None:
+    def _answer_others(self, places: list[int], records: Sequence[Record], times: Times, answers: list[Answer | None]) -> dict[int, Asked]:
+        """Answer records each as what it asks; those whose bodies are still to be read are returned."""
         asked: dict[int, Asked] = {}
         for place in places:
             try:
                 asked[place] = asked_of(records[place], times)
                 self._outcomes.check(asked[place].reply_to)
-            except Problem as problem:
+            except Exception as error:  # whatever is wrong with this one, the others are not to pay for it
                 asked.pop(place, None)
-                answers[place] = self._failed(records[place], problem)
+                answers[place] = self._failed(records[place], problem_of(error))
         direct = [place for place in asked if asked[place].reference is None]
         reports = [Report() for _ in direct]
         found = self._predictor.answer_many([asked[place].request for place in direct], reports, exact=False) if direct else []
         for place, report, response in zip(direct, reports, found, strict=True):
-            answers[place] = _answered(asked[place], report, response)
-        # One after the other, as each may be large.
-        for place, one in asked.items():
-            answer = answers[place] = answers[place] or self._answer_reference(one)
-            if answer.problem is None:
-                self._tell(answer.report, _fields(records[place], answer), sum(answer.report.phases.values()))
+            answer = answers[place] = _answered(asked[place], report, response)
+            self._tell_answer(records[place], answer)
+        return {place: one for place, one in asked.items() if one.reference is not None}
 
-    def _answer_reference(self, asked: Asked) -> Answer:
+    def _answer_reference(self, record: Record, asked: Asked) -> Answer:
         report = Report()
         assert asked.reference is not None
         try:
             if time.monotonic() >= (asked.request.deadline or 0):
                 raise DeadlineExceeded("The time was up before this record's turn; it comes again.")
             body = self._fetch(asked.reference, asked.request.deadline or 0)
-            return _answered(asked, report, self._predictor.answer(asked.request._replace(body=body), report))
-        except Problem as problem:
-            return _answered(asked, report, problem)
+            answer = _answered(asked, report, self._predictor.answer(asked.request._replace(body=body), report))
+        except Exception as error:  # as above
+            answer = _answered(asked, report, problem_of(error))
+        self._tell_answer(record, answer)
+        return answer
 
     def _failed(self, record: Record, problem: Problem) -> Answer:
         """A record that cannot be asked: told at the place that it names, or where that may not be named, at the usual one."""
@@ -141,6 +152,10 @@ class Deliveries:
             self._outcomes.check(reply_to)
             return Answer(Report(), reply_to, record.attributes.get("correlation-id", ""), lambda: problem, problem)
         return Answer(Report(), "", record.attributes.get("correlation-id", ""), lambda: problem, problem)
+
+    def _tell_answer(self, record: Record, answer: Answer) -> None:
+        if answer.problem is None:
+            self._tell(answer.report, _fields(record, answer), sum(answer.report.phases.values()))
 
     def _tell_failure(self, record: Record, answer: Answer, problem: Problem) -> None:
         failure = (problem.__cause__ or problem) if isinstance(problem, InternalError) else None

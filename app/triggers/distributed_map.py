@@ -121,6 +121,7 @@ class DistributedMapTrigger:
             raise Invalid("This function predicts no files of S3.")
         lines: list[bytes] = []
         bad: list[tuple[Item, Problem]] = []
+        passing: Problem | None = None
         for item in items:
             try:
                 key = _key(item.value, batch)
@@ -130,8 +131,12 @@ class DistributedMapTrigger:
                 lines.append(orjson.dumps({"key": key, "rows": done.rows, "failed": done.failures, "folder": done.folder}) + b"\n")
             except Problem as problem:
                 if problem.retryable:
-                    raise
+                    # The others do not wait for it: when the batch comes again, they are found done.
+                    passing = passing or problem
+                    continue
                 bad.append((item, problem))
+        if passing:
+            raise passing
         return rows.Answered(b"".join(lines), rows.LINES, bad)
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import orjson
 
+from app.answering import problem_of
 from app.errors import DeadlineExceeded, Invalid, Problem, StoreUnavailable
 from app.prediction import PredictionResponse
 from app.report import Report
@@ -103,8 +104,15 @@ def _in_order(records: Sequence[Record], outcomes: Sequence[Problem | None]) -> 
     return found
 
 
+def _made(answer: Answer) -> PredictionResponse | Problem:
+    try:
+        return answer.make()
+    except Exception as error:  # one that cannot be written is not the others'
+        return problem_of(error)
+
+
 def _result_of(record: Record, answer: Answer) -> Result:
-    made = answer.problem or answer.make()
+    made = answer.problem or _made(answer)
     report = answer.report
     common = (report.model, report.version, report.digest)
     if isinstance(made, Problem):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from app.errors import BodyTooLarge, Invalid, Unreadable
+from app.storage.aws_clients import within
 from app.triggers.requests import Reference
 
 
@@ -32,9 +33,10 @@ class References:
         """:param buckets: the buckets that records may refer to: their senders are not to read with this function's rights."""
         self._find, self._buckets, self._max_bytes = find, frozenset(buckets), max_bytes
 
-    def fetch(self, reference: Reference, deadline: float) -> bytes:  # noqa: ARG002 - set for all calls to AWS
+    def fetch(self, reference: Reference, deadline: float) -> bytes:
         """The bytes.
 
+        :param deadline: ``time.monotonic()`` seconds until which all of it may take.
         :raises Invalid: for a bucket that is not allowed.
         :raises Unreadable: where there is no such object.
         :raises BodyTooLarge: before it is read.
@@ -42,12 +44,14 @@ class References:
         bucket, _, key = reference.uri.removeprefix("s3://").partition("/")
         if bucket not in self._buckets:
             raise Invalid("The reference names an object of a bucket that is not among those of INPUT_BUCKETS.", pointer="/s3")
-        found = self._find(bucket, key, reference.version_id)
-        if found is None:
-            raise Unreadable("There is no object of that key, or not of that version.", pointer="/s3")
-        if found.size > self._max_bytes:
-            raise BodyTooLarge(
-                f"The object has {found.size} bytes, but at most {self._max_bytes} are taken (MAX_UPLOAD_BYTES); put it into the inbox, "
-                "where files are read in parts."
-            )
-        return found.read(0, found.size) if found.size else b""
+        # What the invocation has after that is for the results of the others.
+        with within(deadline):
+            found = self._find(bucket, key, reference.version_id)
+            if found is None:
+                raise Unreadable("There is no object of that key, or not of that version.", pointer="/s3")
+            if found.size > self._max_bytes:
+                raise BodyTooLarge(
+                    f"The object has {found.size} bytes, but at most {self._max_bytes} are taken (MAX_UPLOAD_BYTES, and a 64th of the "
+                    "function's memory); put it into the inbox, where files are read in parts."
+                )
+            return found.read(0, found.size) if found.size else b""

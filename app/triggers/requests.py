@@ -85,6 +85,9 @@ def plain_of(record: Record) -> Plain | None:
     quotes = body.count('"') if isinstance(body, str) else body.count(b'"')
     if type(rows) is not list or quotes != 2 + 4 * (len(document) - 1):
         return None
+    # One that is no text cannot be told from the others, and is the strict way's to refuse.
+    if not all(type(document.get(member, "")) is str for member in ("id", *_ROUTE)) or len(document.get("id", "")) > _LONGEST_ID:
+        return None
     name = document.get("id")
     model, version = document.get("model") or attributes.get(_MODEL), document.get("version") or attributes.get(_VERSION)
     alike = _alike(model, version, attributes.get(_ACCEPT), attributes.get(_REPLY_TO, ""), form)

@@ -73,6 +73,10 @@ class SqsTrigger:
                 records.append(_record(message))
             elif not done:
                 failed.append(message["messageId"])
+        if files:
+            # Those that were no event of S3 stand where they came: in a group order counts.
+            places = {message["messageId"]: place for place, message in enumerate(messages)}
+            records.sort(key=lambda record: places[record.id])
         problems: Sequence[Problem | None] = self._answer(records, times) if records else ()
         failed += [record.id for record, problem in zip(records, problems, strict=True) if problem is not None]
         return _failures(failed)

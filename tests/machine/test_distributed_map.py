@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from app.batches import items as rows
 from app.batches.items import Item
 from app.batches.machine_errors import BatchInterrupted, BatchRefused, TooManyFailedRows
+from app.batches.machine_run import Batch
 from app.batches.parts import counted, errors_name, is_whole, part_name, span_of
-from app.errors import DeadlineExceeded, Invalid
-from app.triggers.distributed_map import is_batch
+from app.errors import DeadlineExceeded, Invalid, StoreUnavailable
+from app.triggers.distributed_map import DistributedMapTrigger, is_batch
+from app.triggers.records import Times
+from app.wiring import event_handler, wire
 from tests.jobs import aws_faults
-from tests.machine.conftest import COLUMNS, FLOWERS, Cloud, event
-from tests.shells import Context
+from tests.machine.conftest import COLUMNS, FLOWERS, Cloud, Done, event
+from tests.shells import Context, ThroughMangum
 
 ROW = dict(zip(COLUMNS, map(str, FLOWERS[0]), strict=True))
 OTHER = dict(zip(COLUMNS, map(str, FLOWERS[1]), strict=True))
@@ -198,6 +201,36 @@ def test_listed_files(cloud: Cloud) -> None:
     assert ["in/a.csv", "in/b.bin"] == cloud.predicted
     errors = [json.loads(line) for key, body in cloud.objects().items() if "/errors/" in key for line in body.splitlines()]
     assert ["unsupported-content-type"] == [line["code"] for line in errors if line["key"] == "in/b.bin"]
+
+
+def test_a_file_that_may_pass_later_keeps_none_from_being_predicted(cloud: Cloud) -> None:
+    """A batch of files is interrupted for one that S3 does not give now, after all others were predicted."""
+
+    def predict_object(key: str, batch: Batch, times: Times) -> Done:
+        if key == "in/b.csv":
+            raise StoreUnavailable("not now")
+        return cloud.predict_object(key, batch, times)
+
+    trigger = DistributedMapTrigger(cloud.program.predictor, cloud.program.observer, predict_object)
+    for name in "ac":
+        cloud.put(f"in/{name}.csv", ",".join(COLUMNS) + "\n5.1,3.5,1.4,0.2\n")
+    listed = [{"Key": f"in/{name}.csv"} for name in "abc"]
+    with pytest.raises(BatchInterrupted, match="not now"):
+        trigger(event(cloud.bucket, listed, input_format="objects", key="in/"), Context())
+
+    assert ["in/a.csv", "in/c.csv"] == cloud.predicted
+    assert {} == cloud.objects()
+
+
+def test_the_output_prefix_is_a_folder(cloud: Cloud) -> None:
+    """Results may be written below the folder that the setting names, with its slash or without, and not beside it."""
+    for prefix in ("out", "out/"):
+        named = {"INBOX_BUCKET": cloud.bucket, "OUTPUT_PREFIX": prefix, "MODEL_DIR": cloud.program.settings.model_dir, "JOBS": "off"}
+        program = wire(named)
+        handle = event_handler(program, ThroughMangum(program))
+        assert 1 == handle(event(cloud.bucket, [ROW]), Context())["rows"]
+        with pytest.raises(BatchRefused, match="may not be written there"):
+            handle(event(cloud.bucket, [ROW], output_prefix="out-of-others/"), Context())
 
 
 def test_an_object_by_its_name_alone(cloud: Cloud) -> None:

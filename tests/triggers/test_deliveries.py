@@ -254,10 +254,45 @@ def test_an_object_is_the_body(engine: Engine) -> None:
     )
 
     assert ["", "", "invalid-request", "invalid-request"] == codes(outcomes)
-    first, second = engine.place.results[:2]
+    first, second = (next(result for result in engine.place.results if result.id == name) for name in ("r0", "r1"))
     assert (0, "a") == (json.loads(first.body)["predictions"][0]["output_label"], first.correlation_id)
     assert second.body.startswith(b"output_label,")
     assert second.content_type.startswith("text/csv")
+
+
+def test_answers_of_objects_do_not_wait_for_each_other(engine: Engine) -> None:
+    """What an object holds is answered and kept before the next one is read, as both may be large; what needs no object before all."""
+    kept: list[int] = []
+
+    class Objects(dict[str, bytes]):
+        def __getitem__(self, key: str) -> bytes:
+            kept.append(len(engine.place.results))
+            return super().__getitem__(key)
+
+    engine.objects = Objects({"s3://in/a.csv": b"5.1,3.5,1.4,0.2\n", "s3://in/b.csv": b"x\n"})
+    engine.place.refuses = {"r2": StoreUnavailable("not now")}
+    outcomes = engine.answer(*(record(number, {"s3": f"s3://in/{name}.csv"}) for number, name in enumerate("aaab")), record(4))
+
+    assert ["", "", "store-unavailable", "unknown-input", ""] == codes(outcomes)
+    assert [1, 2, 3, 3] == kept
+    assert ["r4", "r0", "r1", "r3"] == [result.id for result in engine.place.results]
+
+
+def test_what_nobody_foresaw_fails_alone(engine: Engine) -> None:
+    """A record on whose way something breaks comes again and is logged; its neighbours are done."""
+    outcomes = engine.answer(record(0), record(1, {"s3": "s3://in/breaks the engine's store"}), record(2))
+
+    assert ["", "internal-error", ""] == codes(outcomes)
+    assert {"r0", "r2"} == set(engine.bodies())
+    assert "KeyError" in engine.lines.getvalue()
+
+
+@pytest.mark.parametrize("odd", [{"model": ["iris"]}, {"version": {"1": 1}}, {"id": ["flower"]}])
+def test_a_route_that_is_no_text_fails_alone(engine: Engine, odd: dict[str, Any]) -> None:
+    """A record whose model, version or id is a list or an object is refused for that, and its neighbours are done."""
+    outcomes = engine.answer(*(record(number) for number in range(9)), record(9, {"inputs": [FLOWERS[0]], **odd}))
+
+    assert [""] * 9 + ["invalid-request"] == codes(outcomes)
 
 
 def test_a_group_stops_at_its_first_failure(engine: Engine) -> None:

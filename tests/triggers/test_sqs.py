@@ -11,6 +11,7 @@ from app.triggers.records import Times
 from app.triggers.sqs import SqsTrigger, is_delivery
 from tests.shells import Context
 from tests.triggers.engine import Engine, models_in
+from tests.triggers.stream_events import sam_event
 
 FLOWERS = [[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4], [6.3, 3.3, 6.0, 2.5]]
 POISON = '{"inputs":[["x",3.5,1.4,0.2]]}'
@@ -121,6 +122,15 @@ def test_order_in_a_fifo_group(world: World) -> None:
     assert ["a", "a", "b", "b"] == [result.group for result in world.engine.place.results]
 
 
+def test_order_with_what_only_looks_like_s3(world: World) -> None:
+    """A request that was looked at as an event of S3 first keeps its place in its group."""
+    world.file_is_done = None
+    looks_like_it = message(0, json.dumps({"inputs": [FLOWERS[0]], "id": "aws:s3"}), group="a")
+
+    assert [] == world.failed(looks_like_it, message(1, group="a"))
+    assert ["m0", "m1"] == [result.id for result in world.engine.place.results]
+
+
 def test_a_fair_queues_group_is_no_order(world: World) -> None:
     """The group of a standard queue names a tenant: its messages do not wait for each other."""
     assert ["m0"] == world.failed(message(0, POISON, fair="tenant"), message(1, fair="tenant"))
@@ -157,3 +167,11 @@ def test_shapes_of_two_sources(extra: dict[str, Any]) -> None:
     """A record with another source's members is nobody's."""
     assert is_delivery({"Records": [message(0)]})
     assert not is_delivery({"Records": [message(0), message(1) | extra]})
+
+
+def test_sample_of_aws(world: World) -> None:
+    """The sample that AWS's own tool makes is read; its message is no request, and is named."""
+    event = sam_event("sqs", "receive-message")
+
+    assert is_delivery(event)
+    assert [record["messageId"] for record in event["Records"]] == world.failed(*event["Records"])
