@@ -81,6 +81,18 @@ class RowAnswers:
     def _at(self) -> dict[int, int]:
         return {place: at for at, place in enumerate(self._rows.places)}
 
+    def texts(self) -> tuple[list[bytes], str] | None:
+        """The bodies of all answers, and their content type, where none is left or failed and all are alike; else None."""
+        if not self.are_all_answered:
+            return None
+        found: list[bytes] = []
+        for part in self._parts:
+            written = self._written(part)
+            if written is None:
+                return None
+            found += written
+        return found, self._media_type
+
     def problem(self, place: int) -> Problem | None:
         """What went wrong with the run of a request that is not left."""
         return self._problems.get(self._at[place])

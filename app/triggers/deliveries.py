@@ -14,6 +14,7 @@ from app.errors import DeadlineExceeded, InternalError, Problem
 from app.observability import Observer
 from app.prediction import PredictionRequest, PredictionResponse, Predictor
 from app.report import Report
+from app.results import Result
 from app.triggers.outcomes import Answer, Outcomes
 from app.triggers.records import Record, Times
 from app.triggers.requests import Alike, Asked, Plain, Reference, asked_of, plain_of
@@ -68,7 +69,7 @@ class Deliveries:
         problems = self._outcomes.keep([records[place] for place in answers], list(answers.values()))
         for (place, answer), problem in zip(answers.items(), problems, strict=True):
             if problem is not None:
-                self._tell_failure(records[place], answer, problem)
+                self._tell_failure(_fields(records[place], answer), answer.report, problem)
         return dict(zip(answers, problems, strict=True))
 
     def answer_alike(self, ids: Sequence[str], bodies: Sequence[str], source: str, times: Times) -> list[Problem | None] | None:
@@ -89,6 +90,14 @@ class Deliveries:
         self._tell(report, {"trigger": source, "records": len(bodies)}, time.perf_counter() - started)
         if not self._outcomes.is_told:
             return [None] * len(bodies)
+        if (texts := rows.texts()) is not None:
+            tag = (report.model, report.version, report.digest)
+            results = [Result(name, source, text, texts[1], *tag) for name, text in zip(ids, texts[0], strict=True)]
+            problems = self._outcomes.put(results)
+            for result, problem in zip(results, problems, strict=True):
+                if problem is not None:
+                    self._tell_failure({"trigger": source, "record": result.id}, report, problem)
+            return problems
         records = [Record(name, source, body) for name, body in zip(ids, bodies, strict=True)]
         done = self._concluded(records, {at: Answer(report, "", "", partial(rows.response, at)) for at in range(len(bodies))})
         return list(done.values())
@@ -157,11 +166,11 @@ class Deliveries:
         if answer.problem is None:
             self._tell(answer.report, _fields(record, answer), sum(answer.report.phases.values()))
 
-    def _tell_failure(self, record: Record, answer: Answer, problem: Problem) -> None:
+    def _tell_failure(self, fields: dict[str, Any], report: Report, problem: Problem) -> None:
         failure = (problem.__cause__ or problem) if isinstance(problem, InternalError) else None
-        fields = _fields(record, answer) | {"status": problem.status, "reason": problem.detail}
-        report = Report(answer.report.dialect, answer.report.model, answer.report.version, answer.report.digest)
-        report.tell(self._observer, lambda: fields, seconds=0.0, code=problem.code, failure=failure, cold=None)
+        told = fields | {"status": problem.status, "reason": problem.detail}
+        of_model = Report(report.dialect, report.model, report.version, report.digest)
+        of_model.tell(self._observer, lambda: told, seconds=0.0, code=problem.code, failure=failure, cold=None)
 
     def _tell(self, report: Report, fields: dict[str, Any], seconds: float) -> None:
         report.tell(self._observer, lambda: fields, seconds=seconds, code="", failure=None, cold=self._observer.take_cold_start())

@@ -51,6 +51,10 @@ class Outcomes:
                 "The attribute reply-to names a place that is not among those of REPLY_QUEUE_URLS; leave it out, or have it added there."
             )
 
+    def put(self, results: Sequence[Result]) -> list[Problem | None]:
+        """Put results of records that name no place and have no order where results go."""
+        return list(self._put(self._results_to, results))
+
     def keep(self, records: Sequence[Record], answers: Sequence[Answer]) -> list[Problem | None]:
         """Put every result where it belongs, in the order of the records; in a group nothing goes on after a failure.
 
