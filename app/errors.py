@@ -16,7 +16,7 @@
     ├─ BodyTooLarge               413     body-too-large
     ├─ ResultTooLarge             413     result-too-large
     ├─ UnsupportedContentType     415     unsupported-content-type
-    ├─ Invalid                    422     invalid-request         readable, but not what the model takes
+    ├─ Invalid                    422     invalid-request         readable, but not what the model or the path takes
     │  ├─ MissingInput            422     missing-input
     │  ├─ UnknownInput            422     unknown-input
     │  ├─ UnknownOutput           422     unknown-output
@@ -57,6 +57,11 @@ class Problem(Exception):
         self.detail = detail
         self.pointer = pointer
         self.headers = headers or {}
+
+    @property
+    def tells_no_payload(self) -> bool:
+        """Whether ``detail`` may be logged: that of a caller's mistake quotes what was wrong, a failure of ours does not."""
+        return self.status >= 500 or self.retryable
 
     def as_object(self, request_id: str) -> dict[str, Any]:
         """The error as a JSON object. ``error`` is a string, which Open Inference clients require."""
@@ -145,9 +150,9 @@ class UnsupportedContentType(Problem):
 
 
 class Invalid(Problem):
-    """The request was read, and is not what the model takes."""
+    """The request was read, and is not what the model or the path takes."""
 
-    status, code, title = 422, "invalid-request", "The request does not fit the model"
+    status, code, title = 422, "invalid-request", "The request is not valid"
 
 
 class MissingInput(Invalid):
@@ -226,6 +231,10 @@ class StoreUnavailable(Problem):
     """The store of jobs failed or did not answer in time; what was asked of it may have happened or not."""
 
     status, code, title, retryable = 503, "store-unavailable", "The store of jobs is not available", True
+
+    def __init__(self, detail: str, *, transient: bool = True) -> None:
+        """:param transient: whether asking again may help; callers are told when then, by ``Retry-After``."""
+        super().__init__(detail, headers={"Retry-After": "5"} if transient else None)
 
 
 class DeadlineExceeded(Problem):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from boto3.dynamodb.types import TypeSerializer
 
-from tests.triggers.stream_events import STREAMS, bus_event, dynamodb_record, kafka_event, kinesis_event, named, sns_event
+from tests.triggers.stream_events import STREAMS, bus_event, dynamodb_record, kafka_event, kafka_id, kinesis_event, named, sns_event
 
 
 class Source(NamedTuple):
@@ -47,10 +47,10 @@ def _raised(record_id: Callable[[int], str]) -> Callable[[Sequence[Any]], set[st
     return failed
 
 
-def _named(name: str) -> Callable[[Sequence[Any]], set[str]]:
+def _named(name: str, record_id: Callable[[int], str] | None = None) -> Callable[[Sequence[Any]], set[str]]:
     """Records that the one answer names, each by what its stream calls it."""
     source = STREAMS[name]
-    ids = {json.dumps(source.identifier(place)): source.record_id(place) for place in range(10)}
+    ids = {json.dumps(source.identifier(place)): (record_id or source.record_id)(place) for place in range(10)}
 
     def failed(answers: Sequence[Any]) -> set[str]:
         found = [ids[json.dumps(identifier)] for answer in answers for identifier in named(answer)]
@@ -60,12 +60,18 @@ def _named(name: str) -> Callable[[Sequence[Any]], set[str]]:
     return failed
 
 
+def _of_own_brokers(place: int) -> str:
+    return kafka_id(place % 2, 100 + place, "SelfManagedKafka")
+
+
 SOURCES = {
     "sns": Source(_messages, "m{}".format, _raised("m{}".format)),
     "kinesis": Source(lambda requests: [kinesis_event(bodies(requests))], STREAMS["kinesis"].record_id, _named("kinesis")),
     "dynamodb": Source(lambda requests: [_items(requests)], STREAMS["dynamodb"].record_id, _named("dynamodb")),
     "msk": Source(lambda requests: [kafka_event(bodies(requests))], STREAMS["kafka"].record_id, _named("kafka")),
-    "kafka": Source(lambda requests: [kafka_event(bodies(requests), "SelfManagedKafka")], STREAMS["kafka"].record_id, _named("kafka")),
+    "kafka": Source(
+        lambda requests: [kafka_event(bodies(requests), "SelfManagedKafka")], _of_own_brokers, _named("kafka", _of_own_brokers)
+    ),
     "eventbridge": Source(
         lambda requests: [bus_event(request, id=f"b{place}") for place, request in enumerate(requests)],
         "b{}".format,

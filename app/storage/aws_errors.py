@@ -39,6 +39,8 @@ _TRANSIENT = frozenset(
 # What a caller asked for: the answer "no". A HEAD has no body, so its code is the status.
 ANSWERS: Final = frozenset(
     {
+        # All that HeadObject says of a version id that is none: its answers have no body.
+        "400",
         "404",
         # A version that is the mark of a deletion (HeadObject, "Versioning").
         "405",

@@ -13,7 +13,7 @@ from app.errors import DeadlineExceeded, StoreUnavailable
 from app.storage.aws_clients import CONNECT_S, attempts, unavailable, within
 from app.storage.s3 import S3Storage
 from app.storage.s3_outputs import S3Output
-from app.storage.s3_requests import MISSING, Refused, ask, body_of
+from app.storage.s3_requests import MISSING, Refused, ask, body_of, key_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -60,7 +60,7 @@ class S3Source(NamedTuple):
         asked = {"VersionId": version_id} if version_id not in {"", _NO_VERSION} else {}
         try:
             with within(deadline):
-                found = ask("head_object", MISSING, Bucket=bucket, Key=key, **asked)
+                found = ask("head_object", MISSING | {"400"} if asked else MISSING, Bucket=bucket, Key=key, **asked)
         except Refused:
             return None
         version = found.get("VersionId", "")
@@ -171,7 +171,7 @@ class _Ranges(io.RawIOBase):
 
 
 class S3Place:
-    """A prefix of a bucket."""
+    """A prefix of a bucket. Names that are too long for S3 are :class:`app.errors.Invalid`."""
 
     def __init__(self, bucket: str, prefix: str = "") -> None:
         self._bucket = bucket
@@ -179,8 +179,8 @@ class S3Place:
 
     def read(self, name: str) -> bytes | None:
         """A small file, its checksum compared; None where there is none."""
-        return S3Storage(self._bucket, self._prefix).get(name)
+        return S3Storage(self._bucket).get(key_of(self._prefix, name))
 
     def create(self, name: str, content_type: str) -> S3Output:
         """A new file."""
-        return S3Output(self._bucket, self._prefix + name, content_type)
+        return S3Output(self._bucket, key_of(self._prefix, name), content_type)

@@ -168,7 +168,7 @@ class Deliveries:
 
     def _tell_failure(self, fields: dict[str, Any], report: Report, problem: Problem) -> None:
         failure = (problem.__cause__ or problem) if isinstance(problem, InternalError) else None
-        told = fields | {"status": problem.status, "reason": problem.detail}
+        told = fields | {"status": problem.status} | ({"reason": problem.detail} if problem.tells_no_payload else {})
         of_model = Report(report.dialect, report.model, report.version, report.digest)
         of_model.tell(self._observer, lambda: told, seconds=0.0, code=problem.code, failure=failure, cold=None)
 

@@ -68,10 +68,10 @@ def _read(record: dict[str, Any]) -> Record | None:
         if request is None or ("OldImage" in change and request == _request_in(change["OldImage"])[0]):
             return None
         try:
-            body = orjson.dumps(json_of({"M": request}, pointer))
+            body = request.encode() if isinstance(request, str) else orjson.dumps(json_of({"M": request}, pointer))
         except Problem as problem:
             refused = problem
-        except orjson.JSONEncodeError:
+        except (orjson.JSONEncodeError, UnicodeEncodeError):
             refused = Unreadable("The item's request holds text that is no Unicode.")
     return Record(record["eventID"], "dynamodb", body, refused=refused)
 
@@ -80,6 +80,9 @@ def _request_in(image: dict[str, Any]) -> tuple[Any, str]:
     """The request's attributes, and where they stand; None where the item holds no request."""
     if _is_of(image.get("request"), ("M",)):
         return image["request"]["M"], "/request"
+    if _is_of(image.get("request"), ("S",)) and str(image["request"]["S"]).lstrip().startswith("{"):
+        # JSON as text
+        return str(image["request"]["S"]), "/request"
     if not any(_is_of(image.get(name), kinds) for name, kinds in _ASKS.items()):
         return None, ""
     known = {**_ASKS, **_SAYS_MORE, **_NAMES}

@@ -6,6 +6,7 @@ Lambda ignores that answer where the mapping does not ask for it; without, an er
 """
 
 import binascii
+import hashlib
 from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
@@ -60,14 +61,15 @@ class KafkaTrigger:
         :raises RecordsFailed: where any failed and the mapping does not ask which.
         """
         asked = [record for records in event["records"].values() for record in records if record.get("value") is not None]
-        outcomes = answered([_read(record) for record in asked], self._answer, context)
+        cluster = str(event.get("eventSourceArn") or event.get("bootstrapServers", ""))
+        outcomes = answered([_read(record, cluster) for record in asked], self._answer, context)
         if not self._partial:
             return all_answered(outcomes)
         identifiers = [{"partition": f"{record['topic']}-{record['partition']}", "offset": record["offset"]} for record in asked]
         return item_failures(identifiers, outcomes)
 
 
-def _read(record: dict[str, Any]) -> Record:
+def _read(record: dict[str, Any], cluster: str) -> Record:
     body, refused = b"", None
     attributes: dict[str, str] = {}
     try:
@@ -78,7 +80,9 @@ def _read(record: dict[str, Any]) -> Record:
         body = b64decode(record["value"], validate=True)
     except (binascii.Error, ValueError):
         refused = Unreadable("The record's value is no base64, in which Lambda gives what was sent.")
-    record_id = f"{record['topic']}-{record['partition']}-{record['offset']}"
+    # Other clusters have such a topic too, and one that is made anew begins at 0 again.
+    of_topic = hashlib.sha256(f"{cluster} {record.get('timestamp')}".encode()).hexdigest()[:8]
+    record_id = f"{record['topic']}-{record['partition']}-{record['offset']}-{of_topic}"
     return Record(record_id, "kafka", body, attributes, refused=refused)
 
 

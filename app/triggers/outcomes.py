@@ -6,7 +6,7 @@ from typing import NamedTuple
 import orjson
 
 from app.answering import problem_of
-from app.errors import DeadlineExceeded, Invalid, Problem, StoreUnavailable
+from app.errors import Invalid, Problem, StoreUnavailable
 from app.prediction import PredictionResponse
 from app.report import Report
 from app.results import Result, Sink
@@ -71,7 +71,7 @@ class Outcomes:
                 target = answer.reply_to or self._results_to
                 result = _result_of(record, answer) if target else None
                 problem = result.problem if result else answer.problem
-                if result and not (problem and _may_pass(problem)):
+                if result and not (problem and problem.retryable):
                     results.setdefault(target, []).append((place, result))
                 if problem and record.group:
                     broken.add(record.group)
@@ -84,17 +84,23 @@ class Outcomes:
 
     def _put(self, target: str, results: Sequence[Result]) -> Sequence[Problem | None]:
         try:
-            return self._sink_of(target).put(results)
+            sink = self._sink_of(target)
+            kept = sink.put(results)
+            # A result that its place will never take (too large, say) is told as the error that it is.
+            refused = [
+                _error_of(result, why)
+                for result, why in zip(results, kept, strict=True)
+                if why and not result.problem and not why.retryable
+            ]
+            if refused:
+                sink.put(refused)
         except Problem as problem:
             return [problem] * len(results)
+        return kept
 
 
 # The place in a group's order is kept for what failed before it.
 _AFTER_A_FAILURE = StoreUnavailable("A record before it in its group failed; it comes again after that.")
-
-
-def _may_pass(problem: Problem) -> bool:
-    return problem.retryable or isinstance(problem, DeadlineExceeded)
 
 
 def _in_order(records: Sequence[Record], outcomes: Sequence[Problem | None]) -> list[Problem | None]:
@@ -117,9 +123,12 @@ def _made(answer: Answer) -> PredictionResponse | Problem:
 
 def _result_of(record: Record, answer: Answer) -> Result:
     made = answer.problem or _made(answer)
-    report = answer.report
-    common = (report.model, report.version, report.digest)
-    if isinstance(made, Problem):
-        body = orjson.dumps(made.as_object(record.id) | {"retryable": made.retryable})
-        return Result(record.id, record.source, body, "application/json", *common, made, answer.correlation_id, record.group)
-    return Result(record.id, record.source, made.body, made.content_type, *common, None, answer.correlation_id, record.group)
+    report, (body, content_type) = answer.report, (b"", "") if isinstance(made, Problem) else made
+    tag = (report.model, report.version, report.digest)
+    result = Result(record.id, record.source, body, content_type, *tag, None, answer.correlation_id, record.group)
+    return _error_of(result, made) if isinstance(made, Problem) else result
+
+
+def _error_of(result: Result, problem: Problem) -> Result:
+    body = orjson.dumps(problem.as_object(result.id) | {"retryable": problem.retryable})
+    return result._replace(body=body, content_type="application/json", problem=problem)

@@ -30,5 +30,6 @@ class EventRouter:
         keys = ", ".join(sorted(str(key)[:40] for key in event)[:12]) if isinstance(event, dict) else type(event).__name__
         raise UnknownEvent(
             f"No trigger recognises this event (it has: {keys or 'nothing'}). A direct invoke needs 'inputs' or 'instances'; "
-            "events/ holds a sample of every event that is known."
+            "events/ holds a sample of every event that is known. Those of jobs need JOBS=aws, of S3 INBOX_BUCKET, "
+            "and a schedule's batch BATCH_STATE_MACHINE_ARN."
         )

@@ -21,6 +21,7 @@ from app.inference.repository import Repository
 from app.observability import Observer
 from app.report import Report
 from app.storage.aws_clients import within
+from app.storage.s3_requests import MOST_KEY_BYTES
 from app.storage.s3_streams import ObjectChanged, S3Place, S3Source
 from app.triggers.records import Times, times_of
 from app.triggers.s3_notifications import S3Object, objects_of
@@ -108,7 +109,7 @@ class Inbox:
             return outcome
         except Problem as error:
             code, failure = error.code, (error.__cause__ or error) if isinstance(error, InternalError) else None
-            fields |= {"outcome": "failed", "reason": error.detail}
+            fields |= {"outcome": "failed"} | ({"reason": error.detail} if error.tells_no_payload else {})
             raise
         except Exception as error:
             code, failure = InternalError.code, error
@@ -137,7 +138,7 @@ class Inbox:
                     raise
                 self._write_refusal(file, error)
                 outcome, problem = "refused", error
-                fields["reason"] = error.detail
+                fields |= {"reason": error.detail} if error.tells_no_payload else {}
             fields |= {"outcome": outcome, "bytes": source.size}
             return outcome, problem
         raise AssertionError("the last try returns or raises")
@@ -201,13 +202,17 @@ class Inbox:
         digest = ""
         with suppress(Problem):
             digest = self._repository.get(file.model, file.version).digest
-        identity = hashlib.sha256(f"{digest}\0{file.source.version}".encode()).hexdigest()[:16]
-        source = file.source
+        source, whole = file.source, f"{file.folder}{file.stem}"
+        identity = hashlib.sha256(f"{digest}\0{source.version}".encode()).hexdigest()[:16]
+        room = MOST_KEY_BYTES - len(f"{self._output}/{identity}/error.json".encode())
+        if len(whole.encode()) > room:
+            # What is cut off may be what tells two files apart.
+            identity = hashlib.sha256(f"{digest}\0{source.version}\0{whole}".encode()).hexdigest()[:16]
+            whole = whole.encode()[:room].decode(errors="ignore")
         told = problem.as_object("") | {"source": source.name, "source_version": source.version, "source_bytes": source.size}
         # It is told once, whichever invocation finds it.
         del told["request_id"]
-        name = f"{file.folder}{file.stem}/{identity}/error.json"
-        with S3Place(self._bucket, self._output).create(name, _JSON) as output:
+        with S3Place(self._bucket, self._output).create(f"{whole}/{identity}/error.json", _JSON) as output:
             output.write(orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             output.commit()
 

@@ -117,4 +117,8 @@ def _record(message: dict[str, Any]) -> Record:
 
 def _attributes(attributes: Mapping[str, Any]) -> dict[str, str]:
     """The attributes by their names in small letters. A binary one stays the base64 that it comes as, and is refused where text is asked."""
-    return {name.lower(): str(attribute.get("stringValue", attribute.get("binaryValue"))) for name, attribute in attributes.items()}
+    return {
+        name.lower(): str(attribute.get("stringValue", attribute.get("binaryValue")))
+        for name, attribute in attributes.items()
+        if isinstance(attribute, dict)
+    }

@@ -17,7 +17,7 @@ from tests.jobs.moto_stores import environment, moto_names
 from tests.lambda_streams import SOURCES, bodies
 from tests.results.worlds import messages
 from tests.shells import copy_models, emulator
-from tests.triggers.stream_events import bus_event, kafka_event, named, sns_event
+from tests.triggers.stream_events import bus_event, kafka_event, kafka_id, named, sns_event
 
 FLOWERS = [[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4], [6.3, 3.3, 6.0, 2.5]]
 # Requests that fail, each in its own way, and how.
@@ -170,10 +170,12 @@ def test_a_sender_says_where_to_answer(aws: Aws) -> None:
         record["headers"] = [{"reply-to": list(place.encode())}]
     of_bus = bus_event({"specversion": "1.0", "id": "c1", "source": "/a", "type": "b", "replyto": aws.replies, "data_base64": "{}"})
 
-    assert {"a-topic-1-101", "a-topic-0-102"} == SOURCES["msk"].failed([aws.invoke(event)])
+    assert {kafka_id(1, 101), kafka_id(0, 102)} == SOURCES["msk"].failed([aws.invoke(event)])
     assert "RecordsFailed" == aws.invoke(of_bus)["errorType"]
-    assert {"a-topic-0-100": "200", "a-topic-1-101": "422", "e1": "400"} == {name: told[0] for name, told in aws.told(aws.replies).items()}
-    assert {"a-topic-0-102": "422"} == {name: told[0] for name, told in aws.told().items()}
+    assert {kafka_id(0, 100): "200", kafka_id(1, 101): "422", "e1": "400"} == {
+        name: told[0] for name, told in aws.told(aws.replies).items()
+    }
+    assert {kafka_id(0, 102): "422"} == {name: told[0] for name, told in aws.told().items()}
 
 
 def test_a_bucket_tells_a_topic(aws: Aws) -> None:

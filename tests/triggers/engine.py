@@ -25,15 +25,17 @@ from tests.shells import copy_models
 
 
 class Place:
-    """Where results go; those whose ids are in ``refuses`` are not kept."""
+    """Where results go; those whose ids are in ``refuses`` are not kept, unless they are errors and those are taken."""
 
     def __init__(self) -> None:
         self.results: list[Result] = []
         self.refuses: dict[str, Problem] = {}
+        self.takes_errors = False
 
     def put(self, results: Sequence[Result]) -> list[Problem | None]:
-        self.results += [result for result in results if result.id not in self.refuses]
-        return [self.refuses.get(result.id) for result in results]
+        kept = [None if self.takes_errors and result.problem else self.refuses.get(result.id) for result in results]
+        self.results += [result for result, problem in zip(results, kept, strict=True) if problem is None]
+        return kept
 
 
 class Engine:

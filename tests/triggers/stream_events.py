@@ -1,6 +1,7 @@
 """Events of topics, streams and buses as Lambda gives them, and an engine that answers as it is told."""
 
 import base64
+import hashlib
 import json
 import subprocess
 import time
@@ -127,15 +128,23 @@ def dynamodb_event(bodies: Sequence[bytes]) -> dict[str, Any]:
     return {"Records": [dynamodb_record(place, image(body)) for place, body in enumerate(bodies)]}
 
 
+_MSK, _BROKERS, _TIMESTAMP = "arn:aws:kafka:eu-west-1:123456789012:cluster/c/1", "b-1.example.com:9092", 1795339800118
+
+
+def kafka_id(partition: int, offset: int, source: str = "aws:kafka") -> str:
+    cluster = _MSK if source == "aws:kafka" else _BROKERS
+    return f"a-topic-{partition}-{offset}-{hashlib.sha256(f'{cluster} {_TIMESTAMP}'.encode()).hexdigest()[:8]}"
+
+
 def kafka_event(bodies: Sequence[bytes], source: str = "aws:kafka") -> dict[str, Any]:
     records: dict[str, list[dict[str, Any]]] = {}
     for place, body in enumerate(bodies):
         partition, offset = place % 2, 100 + place
-        record = {"topic": "a-topic", "partition": partition, "offset": offset, "timestamp": 1795339800118}
+        record = {"topic": "a-topic", "partition": partition, "offset": offset, "timestamp": _TIMESTAMP}
         record |= {"timestampType": "CREATE_TIME", "key": base64_of(b"k"), "value": base64_of(body), "headers": []}
         records.setdefault(f"a-topic-{partition}", []).append(record)
-    of_aws = {"eventSourceArn": "arn:aws:kafka:eu-west-1:123456789012:cluster/c/1"} if source == "aws:kafka" else {}
-    return {"eventSource": source, **of_aws, "bootstrapServers": "b-1.example.com:9092", "records": records}
+    of_aws = {"eventSourceArn": _MSK} if source == "aws:kafka" else {}
+    return {"eventSource": source, **of_aws, "bootstrapServers": _BROKERS, "records": records}
 
 
 def bus_event(detail: Any, detail_type: str = "PredictionRequested", **members: Any) -> dict[str, Any]:
@@ -152,7 +161,7 @@ STREAMS = {
         kafka.KafkaTrigger,
         kafka_event,
         lambda place: {"partition": f"a-topic-{place % 2}", "offset": 100 + place},
-        lambda place: f"a-topic-{place % 2}-{100 + place}",
+        lambda place: kafka_id(place % 2, 100 + place),
     ),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import DeadlineExceeded, Invalid, Problem, StoreUnavailable, UnknownModel
+from app.errors import DeadlineExceeded, Invalid, Problem, ResultTooLarge, StoreUnavailable, UnknownModel
 from app.triggers.records import Record, Times
 from tests.triggers.engine import Engine, Runs, models_in
 
@@ -328,3 +328,15 @@ def test_calls_to_aws_end_with_the_invocation(engine: Engine) -> None:
     engine.answer(record(0), seconds=60)
 
     assert now + 64 < engine.deadlines[0] < now + 70
+
+
+def test_a_result_too_large_for_its_place(engine: Engine) -> None:
+    """A result that its place will never take fails its record, and whoever waits for it is told so instead."""
+    too_large = ResultTooLarge("The result has 2 MB.")
+    engine.place.refuses = {"r1": too_large}
+    engine.place.takes_errors = True
+    outcomes = engine.answer(record(0), record(1))
+
+    assert ["", "result-too-large"] == codes(outcomes)
+    assert {"r0", "r1"} == set(engine.bodies())
+    assert ("result-too-large", False) == (engine.bodies()["r1"]["code"], engine.bodies()["r1"]["retryable"])

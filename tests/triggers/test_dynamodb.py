@@ -35,6 +35,15 @@ def test_a_request_in_an_item() -> None:
     assert {"s3": "s3://bucket/key"} == request_of({"request": {"M": {"s3": {"S": "s3://bucket/key"}}}})
 
 
+def test_a_request_as_text() -> None:
+    """An attribute ``request`` that is JSON is the request too; a change that leaves it as it was is passed over."""
+    image = {"request": {"S": json.dumps({"inputs": INPUTS})}}
+    engine, again = worked_off(dynamodb_record(0, image), dynamodb_record(1, image, image, "MODIFY"))
+
+    assert [] == again
+    assert [{"inputs": INPUTS}] == [json.loads(record.body) for record in engine.records]
+
+
 def test_a_request_by_the_items_own_attributes() -> None:
     """An item with ``inputs`` or ``instances`` is a request by these attributes, and those that mean something else stay out."""
     image = {

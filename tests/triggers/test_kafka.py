@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from app.triggers.kafka import KafkaTrigger, is_topic
 from app.triggers.record_batches import RecordsFailed
 from tests.shells import Context
-from tests.triggers.stream_events import BODY, Engine, kafka_event, named
+from tests.triggers.stream_events import BODY, Engine, kafka_event, kafka_id, named
 
 
 def worked_off(event: dict[str, Any], failing: tuple[str, ...] = ()) -> tuple[Engine, list[Any]]:
@@ -29,7 +29,10 @@ def test_a_value_is_the_request(source: str) -> None:
     engine, again = worked_off(kafka_event([b"a", b"\xff", b"c"], source))
 
     assert [] == again
-    assert [("a-topic-0-100", b"a"), ("a-topic-0-102", b"c"), ("a-topic-1-101", b"\xff")] == [(one.id, one.body) for one in engine.records]
+    places = [(0, 100), (0, 102), (1, 101)]
+    assert list(zip([kafka_id(*place, source) for place in places], [b"a", b"c", b"\xff"], strict=True)) == [
+        (one.id, one.body) for one in engine.records
+    ]
 
 
 def test_failed_records_are_named_as_powertools_names_them() -> None:
@@ -42,14 +45,14 @@ def test_failed_records_are_named_as_powertools_names_them() -> None:
     event = kafka_event([BODY] * 4)
     processor = BatchProcessor(event_type=EventType.Kafka)
     expected = process_partial_response(event, handle, processor)
-    _, again = worked_off(event, ("a-topic-1-101", "a-topic-0-102"))
+    _, again = worked_off(event, (kafka_id(1, 101), kafka_id(0, 102)))
 
     assert [entry["itemIdentifier"] for entry in expected["batchItemFailures"]] == again
 
 
 def test_without_partial_answers_one_failure_fails_the_delivery() -> None:
     """Where the mapping does not ask which records failed, an error is raised, as Lambda would take any answer for success."""
-    engine = Engine(("a-topic-1-101",))
+    engine = Engine((kafka_id(1, 101),))
     with pytest.raises(RecordsFailed, match="1 of 3 records failed, the first as wrong-shape"):
         KafkaTrigger(engine, partial=False)(kafka_event([BODY] * 3), Context())
 
@@ -69,7 +72,7 @@ def test_tombstones_are_passed_over(told: bool) -> None:
     engine, again = worked_off(event)
 
     assert [] == again
-    assert ["a-topic-1-101"] == [one.id for one in engine.records]
+    assert [kafka_id(1, 101)] == [one.id for one in engine.records]
 
 
 def test_headers_are_attributes() -> None:
@@ -87,7 +90,7 @@ def test_headers_of_another_shape(headers: Any) -> None:
 
     assert [{"partition": "a-topic-0", "offset": 100}] == again
     assert [] == engine.records
-    assert ["a-topic-0-100"] == list(engine.refused)
+    assert [kafka_id(0, 100)] == list(engine.refused)
 
 
 def test_headers_may_be_missing() -> None:
@@ -105,8 +108,8 @@ def test_a_value_that_is_no_base64() -> None:
     engine, again = worked_off(event)
 
     assert [{"partition": "a-topic-0", "offset": 100}] == again
-    assert ["a-topic-1-101"] == [record.id for record in engine.records]
-    assert ["a-topic-0-100"] == list(engine.refused)
+    assert [kafka_id(1, 101)] == [record.id for record in engine.records]
+    assert [kafka_id(0, 100)] == list(engine.refused)
     # So that whoever sent it hears of it.
     assert {"reply-to": "q"} == engine.calls[0][0].attributes
 
@@ -154,3 +157,16 @@ def test_what_has_no_records(records: Any) -> None:
 def test_another_source(source: Any) -> None:
     """An event of another source is not taken."""
     assert not is_topic(kafka_event([BODY]) | {"eventSource": source})
+
+
+def test_ids_of_two_clusters_differ() -> None:
+    """The same offset of another cluster, or of a topic that was made anew, is another record: its result must not replace the first one's."""
+    ids = []
+    for changed in ({}, {"eventSourceArn": "arn:aws:kafka:eu-west-1:123456789012:cluster/other/2"}, {"timestamp": 1}):
+        event = kafka_event([BODY])
+        event["records"]["a-topic-0"][0] |= {name: value for name, value in changed.items() if name == "timestamp"}
+        event |= {name: value for name, value in changed.items() if name != "timestamp"}
+        engine, _ = worked_off(event)
+        ids += [record.id for record in engine.records]
+
+    assert 3 == len(set(ids))
