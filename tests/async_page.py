@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
+from tests.document_examples import Example, examples_of
 from tests.shells import ROOT, free_port, process
 
 DOCUMENT = (ROOT / "docs" / "async.md").read_text(encoding="utf-8")
@@ -28,40 +29,18 @@ PASSING = {
 }
 
 
-class Example(NamedTuple):
-    """A block of code, and what stands below it; None where it prints nothing."""
-
-    language: str
-    code: str
-    shown: str | None
-
-    @property
-    def file(self) -> str:
-        """The name of a file that the block is; empty for a block that is run."""
-        found = re.match(r"# (\w+\.py)\n", self.code)
-        return found[1] if found else ""
-
-    @property
-    def stays(self) -> bool:
-        """Whether the block runs for as long as its terminal is open."""
-        return self.language == "sh" and bool(re.search(r"(make serve|receiver\.py)$", self.code.strip()))
+def file_of(example: Example) -> str:
+    """The name of a file that a block is; empty for a block that is run."""
+    found = re.match(r"# (\w+\.py)\n", example.code)
+    return found[1] if found else ""
 
 
-def sections() -> dict[str, list[Example]]:
-    """The blocks of each section that has any."""
-    found: dict[str, list[Example]] = {}
-    for section in re.split(r"^## ", DOCUMENT, flags=re.MULTILINE)[1:]:
-        name, _, text = section.partition("\n")
-        for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            if language in {"sh", "python"}:
-                found.setdefault(name, []).append(Example(language, block, None))
-            elif language in {"json", "text"}:
-                assert found[name][-1].shown is None
-                found[name][-1] = found[name][-1]._replace(shown=block)
-    return found
+def stays(example: Example) -> bool:
+    """Whether a block runs for as long as its terminal is open."""
+    return example.language == "sh" and bool(re.search(r"(make serve|receiver\.py)$", example.code.strip()))
 
 
-SECTIONS = sections()
+SECTIONS = examples_of(DOCUMENT)
 EVERY = [example for examples in SECTIONS.values() for example in examples]
 
 
@@ -89,8 +68,8 @@ class Terminals:
             "PORT": self.ports["8000"],
         }
         for example in EVERY:
-            if example.file:
-                (folder / example.file).write_text(self._here(example.code))
+            if file := file_of(example):
+                (folder / file).write_text(self._here(example.code))
         # Sections are read alone as well.
         self.run(next(example for example in EVERY if "> secret.txt" in example.code))
 

@@ -17,7 +17,7 @@ from app.jobs.webhook_connection import Fault
 from app.jobs.webhook_schedule import DELAYS_S
 from app.jobs.webhook_signature import headers, parse_secrets
 from tests import graphs
-from tests.async_page import DOCUMENT, EVERY, SECTIONS, Terminals, comparable, eventually, server_before
+from tests.async_page import DOCUMENT, EVERY, SECTIONS, Terminals, comparable, eventually, file_of, server_before, stays
 from tests.shells import ROOT, copy_models
 
 MINUTE, HOUR = 60, 3600
@@ -47,9 +47,9 @@ def test_examples(terminals: Terminals, section: str) -> None:
         terminals.start(server)
     stay: dict[Path, str] = {}
     for example in SECTIONS[section]:
-        if example.file:
+        if file_of(example):
             continue
-        if example.stays:
+        if stays(example):
             stay[terminals.start(example)] = example.shown or ""
             continue
         printed = terminals.run(example)
@@ -99,7 +99,7 @@ BOTH = headers(parse_secrets(f"{OTHER} {SECRET}"), "msg_1", NOW, BODY)
 @pytest.fixture(scope="module")
 def is_genuine() -> Any:
     """The page's own function."""
-    (example,) = (example for example in EVERY if example.file == "signature.py")
+    (example,) = (example for example in EVERY if file_of(example) == "signature.py")
     found: dict[str, Any] = {}
     exec(example.code, found)
     return found["is_genuine"]
@@ -141,7 +141,9 @@ def test_the_pages_own_function_refuses_what_is_none(is_genuine: Any, received: 
 
 def test_the_secret_is_one(terminals: Terminals) -> None:
     """What the page's command makes is a secret that the program takes."""
-    parse_secrets((terminals.folder / "secret.txt").read_text())
+    found = parse_secrets((terminals.folder / "secret.txt").read_text())
+
+    assert "Secrets(1)" == repr(found)
 
 
 def rows(section: str) -> list[list[str]]:

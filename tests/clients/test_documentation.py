@@ -7,43 +7,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from tests import graphs
 from tests.clients.fronts import ENVIRONMENT, SageMaker, SignedApi, before
+from tests.document_examples import Example, examples_of
 from tests.shells import ROOT, copy_models, emulator_url, server
 
 DOCUMENT = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
 API = "abc123.execute-api.eu-west-1.amazonaws.com"
+EXAMPLES = examples_of(DOCUMENT)
 NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:e[-+]?\d+)?")
-
-
-class Example(NamedTuple):
-    """A block of code, and what stands below it; None where it prints nothing."""
-
-    language: str
-    code: str
-    shown: str | None
-
-
 Run = Callable[[str, Example, Path], str]
-
-
-def examples() -> dict[str, list[Example]]:
-    """The blocks of each section that has any."""
-    found: dict[str, list[Example]] = {}
-    for section in re.split(r"^## ", DOCUMENT, flags=re.MULTILINE)[1:]:
-        name, _, text = section.partition("\n")
-        for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            if language in {"sh", "python"}:
-                found.setdefault(name, []).append(Example(language, block, None))
-            else:
-                assert language in {"json", "text"}
-                assert found[name][-1].shown is None
-                found[name][-1] = found[name][-1]._replace(shown=block)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +54,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield printed
 
 
-@pytest.mark.parametrize("section", examples())
+@pytest.mark.parametrize("section", EXAMPLES)
 def test_examples(run: Run, section: str, tmp_path: Path) -> None:
     """Each example of a section, in turn, prints what stands below it, numbers to three digits."""
-    for example in examples()[section]:
+    for example in EXAMPLES[section]:
         printed = run(section, example, tmp_path)
 
         assert NUMBER.split((example.shown or "").strip()) == NUMBER.split(printed.strip())

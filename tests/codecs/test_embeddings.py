@@ -384,9 +384,13 @@ def test_any_value_anywhere_is_decoded_or_refused(signature: Signature, value: A
 
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_refused(signature: Signature, body: bytes) -> None:
-    """Arbitrary bytes are a problem, and nothing else."""
-    for read in (embeddings.model_of, lambda found: embeddings.decode(found, {}, signature)):
+    """Arbitrary bytes name a model or none and are a call, or they are a problem, and nothing else."""
+    found: list[Any] = []
+    for read in (embeddings.model_of, lambda given: embeddings.decode(given, {}, signature)):
         try:
-            read(body)
-        except Problem:
-            continue
+            found.append(read(body))
+        except Problem as problem:
+            found.append(problem)
+
+    assert isinstance(found[0], str | None | Problem)
+    assert isinstance(found[1], Call | Problem)

@@ -8,9 +8,9 @@ import pytest
 
 from app.jobs.job import Job
 from app.storage import aws_clients
+from tests.clock import Clock
 from tests.faults import invariants
 from tests.faults.callers import Answer, Ask, Row
-from tests.faults.clock import Clock
 from tests.faults.cloud import MemoryCloud, records
 from tests.faults.noise import Noise
 from tests.faults.world import World

@@ -4,12 +4,10 @@ A process submits jobs as a caller would, over the route table, while the real :
 off and sends their webhooks. It ends when there is nothing left to do, or by SIGKILL: before an SQL statement, or at a moment.
 """
 
-import itertools
 import json
 import logging
 import os
 import signal
-import sqlite3
 import sys
 import threading
 import time
@@ -20,29 +18,14 @@ from app.http.application import Application
 from app.http.message import Request, Response
 from app.http.routes import Services
 from app.job_wiring import JobParts
-from app.jobs import sqlite_file
 from app.jobs.sqlite_backend import SqliteBackend
 from app.storage.files import FileStorage
 from app.wiring import Program, wire
 from tests.faults.function import ROOT, SECRET
 from tests.faults.points import sigkill
+from tests.jobs.statements import kill_before
 
 _LONGEST_S = 30.0
-
-
-class Countdown(sqlite3.Connection):
-    """A connection that counts the statements of the process and kills it before one of them."""
-
-    statements = itertools.count(1)
-    fatal = 0
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.set_trace_callback(self._count)
-
-    def _count(self, _: str) -> None:
-        if next(self.statements) == self.fatal:
-            sigkill()
 
 
 class Serve:
@@ -101,9 +84,7 @@ def live(program: Program, asked: dict[str, Any], listener: int) -> None:
         os.write(listener, json.dumps(told).encode() + b"\n")
 
     if asked["fatal"]:
-        connect = sqlite3.connect
-        Countdown.fatal = asked["fatal"]
-        sqlite_file.sqlite3.connect = lambda *arguments, **options: connect(*arguments, factory=Countdown, **options)  # type: ignore[assignment]
+        kill_before(asked["fatal"])
     if asked["after_s"] is not None:
         threading.Timer(asked["after_s"], sigkill).start()
     serve = Serve(program, Path(asked["folder"]), asked["ahead_s"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 
-from tests.faults.clock import Clock
+from tests.clock import Clock
 from tests.faults.cloud import MemoryCloud
 from tests.faults.http_receiver import http_receiver
 from tests.faults.moto_cloud import MotoCloud, moto_cloud

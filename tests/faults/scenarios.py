@@ -6,9 +6,9 @@ from functools import cache
 import pytest
 
 from app.storage import aws_clients
+from tests.clock import Clock
 from tests.faults import invariants
 from tests.faults.callers import Answer, Ask, GaveUp, Row
-from tests.faults.clock import Clock
 from tests.faults.cloud import MemoryCloud, records
 from tests.faults.points import Fault
 from tests.faults.world import HOUR_S, World

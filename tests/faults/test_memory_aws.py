@@ -11,8 +11,8 @@ from app.jobs.aws_queues import Urls
 from app.jobs.queue_message import named_in
 from app.storage import Upload, aws_clients
 from app.storage.s3 import S3Storage
+from tests.clock import Clock
 from tests.faults import memory_aws
-from tests.faults.clock import Clock
 from tests.jobs.stores import MAX_RECEIVES, VISIBILITY_S, Stores
 from tests.jobs.test_backend import *  # noqa: F403 - the contract of records
 from tests.jobs.test_queues import *  # noqa: F403 - the contract of queues

@@ -15,8 +15,8 @@ from app.http.uploads import _key as key_of_upload
 from app.jobs.delivery import Delivery
 from app.jobs.job import Job
 from app.storage import aws_clients
+from tests.clock import Clock
 from tests.faults.callers import ISSUER, Answer, Ask, GaveUp, Seen, answer_of, http_event, sqs_record
-from tests.faults.clock import Clock
 from tests.faults.cloud import Cloud, records, status_of
 from tests.faults.function import Function, Transmit
 from tests.faults.points import Fault, Killed, Points

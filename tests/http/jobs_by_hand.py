@@ -14,7 +14,7 @@ from app.http.message import Request, Response
 from app.job_wiring import JobParts
 from app.jobs.job import Job
 from app.wiring import Program, wire
-from tests.jobs.stores import Clock
+from tests.clock import Clock
 
 SETOSA = [5.1, 3.5, 1.4, 0.2]
 LATER = {"prefer": "respond-async"}

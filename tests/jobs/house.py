@@ -18,7 +18,8 @@ from app.report import Report
 from app.settings import Settings
 from app.wiring import open_repository
 from tests import graphs
-from tests.jobs.stores import Clock, sqlite_stores
+from tests.clock import Clock
+from tests.jobs.stores import sqlite_stores
 
 ASKED = PredictionRequest(b'{"inputs":[1.5]}', model="identity")
 

@@ -4,20 +4,16 @@ It says on its standard output what it was told is done: ``kept ID``, ``sent ID`
 the SQL statement of that number, and without it goes on for ever; with 0 it says how many statements it takes.
 """
 
-import itertools
 import os
-import signal
-import sqlite3
 import sys
 from pathlib import Path
-from typing import Any
 
-from app.jobs import sqlite_file
 from app.jobs.backend import Change
 from app.jobs.job import Job, claim, new_id, succeed
 from app.jobs.notices import ending
 from app.jobs.sqlite_backend import SqliteBackend
 from tests.jobs.examples import NOW, POLICY, RESULT, queued, reservation
+from tests.jobs.statements import counted, kill_before
 
 # Two submits, one batch of both, and one batch of what was left.
 ROUND = 2
@@ -56,26 +52,9 @@ def work(backend: SqliteBackend, now: float = NOW) -> bool:
     return bool(messages)
 
 
-class Countdown(sqlite3.Connection):
-    """A connection that counts the statements of the process and kills it before one of them."""
-
-    statements = itertools.count(1)
-    fatal = 0
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.set_trace_callback(self._count)
-
-    def _count(self, _: str) -> None:
-        if next(self.statements) == self.fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 def main(path: Path, fatal: int | None) -> None:
-    connect = sqlite3.connect
     if fatal is not None:
-        Countdown.fatal = fatal
-        sqlite_file.sqlite3.connect = lambda *arguments, **options: connect(*arguments, factory=Countdown, **options)  # type: ignore[assignment]
+        kill_before(fatal)
     backend = SqliteBackend(path, clock=lambda: NOW)
     tell("opened", "")
     while True:
@@ -84,7 +63,7 @@ def main(path: Path, fatal: int | None) -> None:
         while work(backend):
             pass
         if fatal is not None:
-            tell("statements", str(next(Countdown.statements) - 1))
+            tell("statements", str(counted()))
             return
 
 

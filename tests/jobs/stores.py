@@ -12,6 +12,7 @@ from app.jobs.backend import Backend, Queue
 from app.jobs.sqlite_backend import SqliteBackend
 from app.storage import Storage, Upload
 from app.storage.files import FileStorage
+from tests.clock import Clock
 
 # How long a received message is in its receiver's hands, and how often it can be before it is dead.
 VISIBILITY_S = 2
@@ -33,19 +34,6 @@ class Stores(NamedTuple):
     later: Callable[[float], None]
     put_at: Callable[[Upload, bytes], bool]
     get_at: Callable[[str], tuple[bytes, str] | None]
-
-
-class Clock:
-    """A time that moves by itself not at all."""
-
-    def __init__(self, now: float = 1_800_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Visitor:

@@ -1,5 +1,6 @@
 """The folder of ``serve``: what stands in it, what its addresses allow, and what it does where the disk fails."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -15,7 +16,8 @@ import pytest
 from app.errors import SettingError, StoreUnavailable
 from app.storage import Upload
 from app.storage.files import FileStorage
-from tests.jobs.stores import Clock, Visitor
+from tests.clock import Clock
+from tests.jobs.stores import Visitor
 
 BODY = b"bytes of an upload"
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -170,9 +172,24 @@ def test_a_put_is_whole_or_not_there(storage: FileStorage, tmp_path: Path, monke
         with pytest.raises(StoreUnavailable) as failed:
             storage.put("a", b"after")
 
-    assert "The storage does not answer: No space left on device. Try again in a moment." == failed.value.detail
+    expected = "The storage does not answer: No space left on device. Waiting does not mend that: tell whoever runs the server."
+    assert (expected, {}) == (failed.value.detail, failed.value.headers)
     assert b"before" == storage.get("a")
     assert {"a", ".addresses.key"} == {path.name for path in (tmp_path / "storage").iterdir()}
+
+
+def test_what_passes_is_to_be_tried_again(storage: FileStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure of the moment, such as too many open files, says when to try again."""
+
+    def busy(_: int) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "fsync", busy)
+    with pytest.raises(StoreUnavailable) as failed:
+        storage.put("a", b"")
+
+    assert "The storage does not answer: Too many open files. Try again in a moment." == failed.value.detail
+    assert {"Retry-After": "5"} == failed.value.headers
 
 
 def test_a_copy_shares_the_bytes(storage: FileStorage, tmp_path: Path) -> None:

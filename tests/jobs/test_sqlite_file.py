@@ -17,8 +17,9 @@ from app.jobs import sqlite_file
 from app.jobs.backend import Change
 from app.jobs.job import Job
 from app.jobs.sqlite_backend import SqliteBackend
+from tests.clock import Clock
 from tests.jobs.examples import NOW, queued
-from tests.jobs.stores import MAX_RECEIVES, VISIBILITY_S, Clock
+from tests.jobs.stores import MAX_RECEIVES, VISIBILITY_S
 
 
 @pytest.fixture
@@ -168,6 +169,7 @@ def test_another_process_holds_the_file(backend: SqliteBackend, path: Path, monk
         with pytest.raises(StoreUnavailable) as refused:
             impatient.write([Change(None, job)])
         assert "The store of jobs does not answer: another process holds it. Try again in a moment." == refused.value.detail
+        assert {"Retry-After": "5"} == refused.value.headers
         assert impatient.read(Job, job.id) is None
         other.execute("ROLLBACK")
 
@@ -191,9 +193,10 @@ def test_a_damaged_file_is_told(path: Path) -> None:
     """A file that is no database is told as such and not overwritten."""
     path.parent.mkdir()
     path.write_bytes(b"this is no database, and long enough to be one" * 100)
-    with pytest.raises(StoreUnavailable, match="does not answer: its file is damaged"):
+    with pytest.raises(StoreUnavailable, match=r"its file is damaged\. Waiting does not mend that") as damaged:
         SqliteBackend(path)
 
+    assert {} == damaged.value.headers
     assert path.read_bytes().startswith(b"this is no database")
 
 
@@ -203,7 +206,8 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable) as refused:
         SqliteBackend(tmp_path / "file" / "jobs.db")
 
-    assert "The store of jobs does not answer: its file cannot be opened. Try again in a moment." == refused.value.detail
+    expected = "The store of jobs does not answer: its file cannot be opened. Waiting does not mend that: tell whoever runs the server."
+    assert expected == refused.value.detail
 
 
 def test_mistakes_of_ours_are_not_the_stores(backend: SqliteBackend) -> None:

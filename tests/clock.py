@@ -1,4 +1,4 @@
-"""The time of a run: it moves when it is told to, so that hours pass in no time."""
+"""The time of a test: it moves when it is told to, so that hours pass in no time."""
 
 
 class Clock:
