@@ -70,7 +70,8 @@ def _in_path(name: str, description: str) -> dict[str, Any]:
 
 def _error(route: Route) -> dict[str, Any]:
     schema, media_types = _ERRORS[route.errors]
-    return {"description": "The error", "content": {media_type: {"schema": ref(schema)} for media_type in media_types}}
+    content = {media_type: {"schema": ref(schema)} for media_type in media_types}
+    return {"description": "The error", "headers": openapi_jobs.header_fields("Retry-After"), "content": content}
 
 
 def _answer(endpoint: str) -> dict[str, Any]:

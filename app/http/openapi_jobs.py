@@ -58,7 +58,8 @@ _DELIVERY = _object(
     attempts={"type": "array", "items": _ATTEMPT},
     next={"type": ["string", "null"], "format": "date-time"},
 )
-_REFERENCE = _object(("upload", "sha256"), upload=_ID, sha256=_TEXT, content_type=_TEXT)
+_CONTENT_TYPE = {"type": "string", "minLength": 1, "maxLength": 256, "description": "Of the request that the bytes are the body of"}
+_REFERENCE = _object(("upload", "sha256"), upload=_ID, sha256=_TEXT, content_type=_CONTENT_TYPE)
 _ADDRESS = _object(("method", "url", "headers", "expires"), method=_TEXT, url=_TEXT, headers={"type": "object"}, expires=_TIME)
 SCHEMAS: dict[str, Any] = {
     "Job": _JOB,
@@ -68,7 +69,7 @@ SCHEMAS: dict[str, Any] = {
         ("bytes", "sha256"),
         bytes={"type": "integer", "minimum": 1},
         sha256={"type": "string", "description": "SHA-256 of the bytes, in hexadecimal or base64"},
-        content_type={"type": "string", "minLength": 1, "maxLength": 256, "description": "Of the request that the bytes are the body of"},
+        content_type=_CONTENT_TYPE,
     )
     | {"additionalProperties": False},
     "Upload": _object(
@@ -107,7 +108,7 @@ def add_deferring(operation: dict[str, Any]) -> dict[str, Any]:
     names = {"Content-Location", "Preference-Applied", "Idempotency-Replayed"}
     operation.setdefault("parameters", []).extend(_in_header(name, text) for name, text in _OF_REQUESTS.items())
     responses = operation["responses"]
-    responses["200"] = {**responses["200"], "headers": _headers(*sorted(names))}
+    responses["200"] = {**responses["200"], "headers": header_fields(*sorted(names))}
     responses["202"] = _job("The job, whose answer comes later", "Location", "Preference-Applied", "Idempotency-Replayed", "Retry-After")
     responses["303"] = _ELSEWHERE
     operation["requestBody"]["content"][REFERENCE] = {"schema": ref("UploadReference")}
@@ -123,12 +124,13 @@ def _in_query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "schema": schema}
 
 
-def _headers(*names: str) -> dict[str, Any]:
+def header_fields(*names: str) -> dict[str, Any]:
+    """Header fields of a response, by their names."""
     return {name: {"description": _OF_RESPONSES[name], "schema": _TEXT} for name in names}
 
 
 def _json(schema: str, description: str, *headers: str) -> dict[str, Any]:
-    return {"description": description, "headers": _headers(*headers), "content": {"application/json": {"schema": ref(schema)}}}
+    return {"description": description, "headers": header_fields(*headers), "content": {"application/json": {"schema": ref(schema)}}}
 
 
 def _job(description: str, *headers: str) -> dict[str, Any]:
@@ -145,11 +147,14 @@ _LINKED = {
         ("cancel", "", "delete"),
     )
 }
-_ELSEWHERE = {"description": "The result is larger than a response may be: where it can be downloaded", "headers": _headers("Location")}
+_ELSEWHERE = {
+    "description": "The result is larger than a response may be: where it can be downloaded",
+    "headers": header_fields("Location"),
+}
 _RESPONSES: dict[str, dict[str, Any]] = {
     "jobs:index": {"200": _json("JobList", "The jobs, and what to send as after for those before them")},
     "jobs:show": {"200": _job("The job", "Retry-After")},
-    "jobs:cancel": {"200": _job("The job, cancelled")},
+    "jobs:cancel": {"200": _job("The job, cancelled, be it now or before")},
     "jobs:result": {"200": {"description": "The answer of the synchronous call", "content": _ANYTHING}, "303": _ELSEWHERE},
     "jobs:deliveries": {"200": _json("DeliveryList", "The job's webhook and the attempts to send it; empty as long as none is due")},
     "uploads:create": {"201": _json("Upload", "Where to send the bytes, and the reference to predict with")},

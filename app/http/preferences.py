@@ -29,7 +29,7 @@ def preferences_of(request: Request) -> Preferences:
         found.setdefault(name.strip().lower(), value.strip().strip('"'))
     wait = found.get("wait", "")
     # A value that is no number of seconds is passed over with its preference, and so is a value where there is none to give.
-    seconds = min(float(wait), LONGEST_WAIT_S) if wait.isascii() and wait.isdigit() and len(wait) < 10 else None
+    seconds = min(float(wait), LONGEST_WAIT_S) if wait.isascii() and wait.isdigit() else None
     return Preferences(found.get("respond-async") == "", seconds)
 
 
@@ -60,21 +60,21 @@ def idempotency_key_of(request: Request) -> str | None:
     key = text.strip()
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
-    if not 0 < len(key) <= _LONGEST_KEY or not key.isascii() or not key.isprintable():
+    if not 0 < len(key) <= _LONGEST_KEY or not all("!" <= letter <= "~" for letter in key):
         raise Unreadable(f"Idempotency-Key takes 1 to {_LONGEST_KEY} visible characters of US-ASCII, such as a UUID.")
     return key
 
 
 def webhook_of(request: Request) -> Webhook | None:
-    """Who is to be told of the job's end.
+    """Who is to be told of the job's end. The address may be none: :mod:`app.jobs.webhook_address` refuses those.
 
     :raises Invalid: for a label without an address, or one that is too long.
     """
-    url, label = request.headers.get("webhook-url", ""), request.headers.get("webhook-id", "")
-    if not url:
+    url, label = request.headers.get("webhook-url"), request.headers.get("webhook-id", "")
+    if url is None:
         if label:
             raise Invalid("Webhook-Id is a label for a webhook, but there is no Webhook-Url to send one to.")
         return None
     if len(label) > _LONGEST_LABEL or not label.isascii() or not label.isprintable():
-        raise Invalid(f"Webhook-Id takes at most {_LONGEST_LABEL} visible characters of US-ASCII.")
+        raise Invalid(f"Webhook-Id takes at most {_LONGEST_LABEL} printable characters of US-ASCII.")
     return Webhook(url, label)

@@ -36,15 +36,11 @@ def create(services: Services, request: Request, report: Report) -> Response:  #
             'Announce the upload as {"bytes": its size, "sha256": its SHA-256, "content_type": of the request}.', pointer=""
         )
     size, digest = announced.get("bytes"), _digest(announced.get("sha256"))
-    content_type = announced.get("content_type", "application/json")
+    content_type = _content_type(announced)
     if type(size) is not int or size < 1:
         raise UploadRefused('"bytes" must be the size of the upload, a whole number of at least 1.', pointer="/bytes")
     if size > jobs.max_upload_bytes:
         raise BodyTooLarge(f"The upload would have {size} bytes, but at most {jobs.max_upload_bytes} are taken (MAX_UPLOAD_BYTES).")
-    if type(content_type) is not str or not (content_type.isascii() and content_type.isprintable() and 0 < len(content_type) <= 256):
-        raise UploadRefused(
-            '"content_type" must be the content type of the request that the upload is the body of.', pointer="/content_type"
-        )
     upload_id, now = new_id(), jobs.stores.clock()
     upload = jobs.stores.storage.upload(_key(request.caller, upload_id), size=size, digest=digest, seconds=_UPLOAD_S)
     url = upload.url if "://" in upload.url else request.base + upload.url
@@ -61,16 +57,16 @@ def resolve(jobs: Jobs, request: Request) -> Payload:
     """Put the uploaded bytes into the place of the reference that is a request's body.
 
     :returns: where they are in the storage.
-    :raises Invalid: for a reference that is none.
+    :raises Invalid: for a reference that is none, or whose parts are not what they should be.
     :raises UnknownUpload: where there is none of this caller.
     """
     reference = json_text.checked(request.body)
     if type(reference) is not dict or type(reference.get("upload")) is not str:
         raise Invalid('The body must be a reference as POST /uploads answers it: {"upload": id, "sha256": digest}.', pointer="")
-    key, digest = _key(request.caller, reference["upload"]), _digest(reference.get("sha256"))
+    key, digest, content_type = _key(request.caller, reference["upload"]), _digest(reference.get("sha256")), _content_type(reference)
     found = jobs.stores.storage.find(key)
     if found is None:
-        raise UnknownUpload("There is no upload of this id: send its bytes to the address that POST /uploads answered.", pointer="/upload")
+        raise _unknown()
     if found.size > jobs.max_upload_bytes:
         raise BodyTooLarge(f"The upload has {found.size} bytes, but at most {jobs.max_upload_bytes} are taken (MAX_UPLOAD_BYTES).")
     if found.digest and found.digest != digest:
@@ -78,8 +74,6 @@ def resolve(jobs: Jobs, request: Request) -> Payload:
     body = jobs.stores.storage.get(key, digest)
     if body is None:
         raise UnknownUpload("There is no upload of this id any more; upload it again.", pointer="/upload")
-    given = reference.get("content_type")
-    content_type = given if type(given) is str else "application/json"
     request.body = body
     request.headers = {**request.headers, "content-type": content_type}
     return Payload(key, len(body), digest, content_type)
@@ -142,10 +136,14 @@ def _addressed(services: Services, request: Request) -> Addressed:
 
 def _key(caller: str, upload_id: str) -> str:
     if not is_id(upload_id):
-        raise UnknownUpload("There is no upload of this id: send its bytes to the address that POST /uploads answered.", pointer="/upload")
+        raise _unknown()
     # Another caller's same id is another key.
     owner = hashlib.sha256(caller.encode(errors="surrogatepass")).hexdigest()[:16]
     return f"uploads/{upload_id[:2]}/{upload_id}/{owner}"
+
+
+def _unknown() -> UnknownUpload:
+    return UnknownUpload("There is no upload of this id: send its bytes to the address that POST /uploads answered.", pointer="/upload")
 
 
 def _digest(given: Any) -> str:
@@ -161,3 +159,14 @@ def _digest(given: Any) -> str:
         if len(found) == _DIGEST_BYTES:
             return found.hex()
     raise UploadRefused('"sha256" must be the SHA-256 of the bytes, in hexadecimal or base64.', pointer="/sha256")
+
+
+def _content_type(holder: dict[str, Any]) -> str:
+    """What the upload is as the body of a request; JSON where nothing is said.
+
+    :raises UploadRefused: for what cannot be a header field's value.
+    """
+    found = holder.get("content_type", "application/json")
+    if type(found) is str and found.isascii() and found.isprintable() and 0 < len(found) <= 256:
+        return found
+    raise UploadRefused('"content_type" must be the content type of the request that the upload is the body of.', pointer="/content_type")

@@ -73,7 +73,7 @@ class Idempotency:
         assert isinstance(change.new, Reservation)
         if not self._stores.backend.write([change]):
             raise in_use()
-        return change.new._replace(revision=_next(change))
+        return change.new._replace(revision=change.new.revision + 1)
 
     def finish(self, mine: Reservation, answer: Answer) -> None:
         """Keep the answer of a synchronous call. That of one whose lease has ended is not kept, and nothing is raised:
@@ -103,7 +103,7 @@ class Idempotency:
         assert kept.answer is not None
         body = self._stores.storage.get(kept.answer.key, kept.answer.digest)
         if body is None:
-            raise StoreUnavailable("The answer is not where it was kept; ask again.")
+            raise StoreUnavailable("The answer is not where it was kept: send the request under a new Idempotency-Key.", transient=False)
         return Answer(kept.status, body, kept.answer.content_type, kept.answer.headers)
 
 
@@ -113,9 +113,3 @@ def in_use() -> KeyInUse:
         "A request with this Idempotency-Key is still running; its answer can be read with the same request in a moment.",
         headers={"Retry-After": str(_RETRY_AFTER_S)},
     )
-
-
-def _next(change: Change) -> int:
-    record = change.old or change.new
-    assert record is not None
-    return record.revision + 1

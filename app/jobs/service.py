@@ -104,15 +104,16 @@ class Jobs:
             pause = min(pause * 1.5, _LONGEST_LOOK_S)
 
     def cancel(self, owner: str, job_id: str) -> Job:
-        """The job, cancelled.
+        """The job, cancelled, be it now or before.
 
         :raises UnknownJob: see :meth:`show`.
-        :raises JobFinished: where it ended before.
+        :raises JobFinished: where it has ended otherwise.
         """
         for _ in range(_MOST_ROUNDS):
             job = self.show(owner, job_id)
-            now = self.stores.clock()
-            cancelled = jobs.cancel(job, now, self.stores.policy)
+            if job.status == "cancelled":
+                return job
+            cancelled = jobs.cancel(job, self.stores.clock(), self.stores.policy)
             if cancelled is None:
                 raise JobFinished(f"The job has ended (it is {job.status}), so there is nothing left to cancel.")
             if end(self.stores, job, cancelled):
@@ -139,7 +140,7 @@ class Jobs:
         assert job.result is not None
         body = self.stores.storage.get(job.result.key, job.result.digest)
         if body is None:
-            raise StoreUnavailable("The result is not where it was kept; ask again.")
+            raise StoreUnavailable("The result is not where it was kept: submit the request again.", transient=False)
         return body
 
     def _as_of(self, job: Job, now: float) -> Job:

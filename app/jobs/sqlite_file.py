@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import SettingError, StoreUnavailable
+from app.errors import SettingError
+from app.storage.failures import failed
 
 # How long a statement waits for another process's transaction; each of ours takes milliseconds.
 _BUSY_S = 5.0
@@ -43,6 +44,9 @@ _REASONS = {
     "SQLITE_CORRUPT": "its file is damaged",
     "SQLITE_NOTADB": "its file is damaged",
 }
+# Another moment may mend these, and what has no name.
+_PASSING = {"SQLITE_BUSY", "SQLITE_LOCKED", ""}
+_STORE = "The store of jobs"
 
 
 class SqliteFile:
@@ -79,7 +83,7 @@ class SqliteFile:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         if not self._writing.acquire(timeout=_TURN_S):
-            raise StoreUnavailable("The store of jobs does not answer: too many write to it at once. Try again in a moment.")
+            raise failed(_STORE, "too many write to it at once", transient=True)
         try:
             yield
         finally:
@@ -161,5 +165,5 @@ def _answering() -> Iterator[None]:
     except (sqlite3.DatabaseError, OSError) as error:
         name = _name_of(error) if isinstance(error, sqlite3.Error) else "SQLITE_CANTOPEN"
         # An extended code begins with its primary one (sqlite.org/rescode.html).
-        reason = next((text for code, text in _REASONS.items() if name.startswith(code)), "it failed")
-        raise StoreUnavailable(f"The store of jobs does not answer: {reason}. Try again in a moment.") from error
+        code, reason = next((item for item in _REASONS.items() if name.startswith(item[0])), ("", "it failed"))
+        raise failed(_STORE, reason, transient=code in _PASSING) from error

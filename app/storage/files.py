@@ -5,6 +5,7 @@ key can begin another, as in S3, keys that begin alike stand together, and folde
 storage's own.
 """
 
+import errno
 import hashlib
 import hmac
 import os
@@ -16,8 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from app.errors import SettingError, StoreUnavailable
+from app.errors import SettingError
 from app.storage import Announced, Found, Linked, Upload
+from app.storage.failures import damaged, failed
 
 # No part is empty or begins with a dot: no "..", and nothing of the folder's own.
 _KEY = re.compile(r"[0-9a-zA-Z_-][0-9a-zA-Z_.-]*(?:/[0-9a-zA-Z_-][0-9a-zA-Z_.-]*)*")
@@ -27,6 +29,8 @@ _SECRET_BYTES = 32
 # A put takes seconds; what is left of one after this is a crash's.
 _ABANDONED_S = 3600.0
 _PART = ".part-"
+# Another moment may mend these; a disk that is full, read-only or broken stays so.
+_PASSING = {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
 
 
 class FileStorage:
@@ -63,7 +67,7 @@ class FileStorage:
             except FileNotFoundError:
                 return None
         if digest and hashlib.sha256(body).hexdigest() != digest:
-            raise StoreUnavailable("Bytes that were kept are not those that were put there: the storage is damaged.")
+            raise damaged()
         return body
 
     def find(self, key: str) -> Found | None:
@@ -232,4 +236,4 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreUnavailable(f"The storage does not answer: {error.strerror or 'it failed'}. Try again in a moment.") from error
+        raise failed("The storage", error.strerror or "it failed", transient=error.errno in _PASSING) from error

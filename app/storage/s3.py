@@ -6,17 +6,13 @@ The role needs ``s3:ListBucket`` beside the rights to the objects: without it S3
 
 import base64
 import hashlib
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
-from app.errors import StoreUnavailable
 from app.storage import Found, Upload
-from app.storage.aws_clients import attempts, call, client, is_lost, time_left, unavailable, within
-
-# A socket that is told to wait this long gives up at its next read.
-_AT_ONCE_S = 0.001
+from app.storage.aws_clients import attempts, call, client, unavailable, within
+from app.storage.failures import damaged
+from app.storage.s3_requests import body_of, listed
 
 
 class S3Storage:
@@ -39,12 +35,12 @@ class S3Storage:
                 answer = self._asked("get_object", key)
                 if answer is None:
                     return None
-                body = _read(answer["Body"])
+                body = body_of(answer["Body"], answer["ContentLength"])
                 if body is None:
                     continue
                 if digest and hashlib.sha256(body).hexdigest() != digest:
                     # They came as S3 keeps them, so that asking again would not help.
-                    raise StoreUnavailable("Bytes that were kept are not those that were put there: the storage is damaged.")
+                    raise damaged()
                 return body
         raise unavailable("s3", "get_object")
 
@@ -78,16 +74,10 @@ class S3Storage:
         return Upload("PUT", url, {"content-length": str(size), "x-amz-checksum-sha256": checksum["ChecksumSHA256"]})
 
     def older_than(self, prefix: str, before: float) -> Iterator[str]:
-        """Keys by the time S3 had them, a page of a thousand at a time."""
-        asked = {"Bucket": self._bucket, "Prefix": self._prefix + prefix}
-        while True:
-            page = call("s3", "list_objects_v2", **asked)
-            for found in page.get("Contents", ()):
-                if found["LastModified"].timestamp() < before:
-                    yield found["Key"].removeprefix(self._prefix)
-            if not page.get("IsTruncated"):
-                return
-            asked["ContinuationToken"] = page["NextContinuationToken"]
+        """Keys by the time S3 had them."""
+        for found in listed(self._bucket, self._prefix + prefix):
+            if found["LastModified"].timestamp() < before:
+                yield found["Key"].removeprefix(self._prefix)
 
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + key}
@@ -110,30 +100,6 @@ class S3Storage:
             return str(client("s3").generate_presigned_url(operation, Params=arguments, ExpiresIn=seconds))
         except BotoCoreError as error:
             raise unavailable("s3", operation) from error
-
-
-def _read(stream: Any) -> bytes | None:
-    """A body to its end, its length and checksum compared by botocore; None where they differ, or time for another try would go.
-
-    A socket's time-out begins anew with every byte, so a timer ends a body that comes byte by byte, after half of the time left.
-    """
-    timer = threading.Timer(max(0.0, time_left() / 2), _give_up, (stream,))
-    timer.start()
-    try:
-        return bytes(stream.read())
-    except Exception as error:  # botocore's tree is imported to be asked, not to be caught
-        if not is_lost(error):
-            raise
-        return None
-    finally:
-        timer.cancel()
-        stream.close()
-
-
-def _give_up(stream: Any) -> None:
-    # What has ended meanwhile has no socket any more.
-    with suppress(AttributeError):
-        stream.set_socket_timeout(_AT_ONCE_S)
 
 
 def _checksum(digest: bytes) -> dict[str, str]:

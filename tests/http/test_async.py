@@ -243,7 +243,6 @@ def test_nothing_is_answered_later_that_does_not_ask_for_it(jobs_http: httpx.Cli
         ("respond-async, wait=-1", "respond-async"),
         ("respond-async, wait=1.5", "respond-async"),
         ("respond-async, wait=²", "respond-async"),
-        ("respond-async, wait=99999999999", "respond-async"),
         ("respond-async, wait", "respond-async"),
         ("", None),
         (",,;=,", None),
@@ -267,9 +266,10 @@ def test_a_long_wait_is_cut(by_hand: ByHand) -> None:
     """A wait is at most as long as a call may be; the 202 says how long it was."""
     job_id = by_hand.submit(idempotency_key="k")
     by_hand.work(job_id)
-    answer = by_hand.ask("POST", "/predict", {"inputs": [SETOSA]}, prefer="respond-async, wait=86400", idempotency_key="k")
+    for wait in ("86400", "9" * 11, "9" * 5000):
+        answer = by_hand.ask("POST", "/predict", {"inputs": [SETOSA]}, prefer=f"respond-async, wait={wait}", idempotency_key="k")
 
-    assert (200, "respond-async, wait=60") == (answer.status, answer.headers["Preference-Applied"])
+        assert (200, "respond-async, wait=60") == (answer.status, answer.headers["Preference-Applied"])
 
 
 def test_prefer_in_several_fields(jobs_http: httpx.Client) -> None:

@@ -214,7 +214,17 @@ def test_an_answer_that_cannot_be_kept(by_hand: ByHand, monkeypatch: pytest.Monk
     assert 200 == by_hand.ask("POST", "/predict", BODY, **KEY).status
 
 
-@pytest.mark.parametrize(("first", "second"), [('"a"', "a"), ("a", '"a"'), (' "a" ', "a"), ('"', '"'), ("a b", '"a b"')])
+def test_an_answer_that_is_gone(by_hand: ByHand) -> None:
+    """An answer that is not where it was kept is never made anew under its key; what helps is told, and not to come again."""
+    by_hand.ask("POST", "/predict", BODY, **KEY)
+    by_hand.parts.stores.storage.delete(by_hand.stored("answers/")[0])
+    answer = by_hand.ask("POST", "/predict", BODY, **KEY)
+
+    assert (503, "store-unavailable", False) == (*code_of(answer), "Retry-After" in answer.headers)
+    assert b"under a new Idempotency-Key" in answer.body
+
+
+@pytest.mark.parametrize(("first", "second"), [('"a"', "a"), ("a", '"a"'), (' "a" ', "a"), ('"', '"'), ("!~", '"!~"')])
 def test_quotes(by_hand: ByHand, first: str, second: str) -> None:
     """A key in quotes, as the draft writes it, is the bare one that most clients send."""
     by_hand.ask("POST", "/predict", BODY, idempotency_key=first)
@@ -222,7 +232,7 @@ def test_quotes(by_hand: ByHand, first: str, second: str) -> None:
     assert "true" == by_hand.ask("POST", "/predict", BODY, idempotency_key=second).headers["Idempotency-Replayed"]
 
 
-@pytest.mark.parametrize("key", ["", '""', "   ", "x" * 256, "é", "a\tb", "\x7f"])
+@pytest.mark.parametrize("key", ["", '""', "   ", "x" * 256, "é", "a\tb", "\x7f", "a b", '"a b"', '" a"'])
 @pytest.mark.parametrize("later", [{}, LATER], ids=["now", "later"])
 def test_bad_keys(by_hand: ByHand, key: str, later: dict[str, str]) -> None:
     """What is no key is refused with what is taken, and nothing is run."""

@@ -171,6 +171,9 @@ def test_too_large(models: Path, tmp_path: Path) -> None:
         (b'{"upload": "%s", "sha256": "%s"}' % (b"0" * 32, b"0" * 64), 404, "unknown-upload"),
         (b'{"upload": "../%s", "sha256": "%s"}' % (b"0" * 29, b"0" * 64), 404, "unknown-upload"),
         (b'{"upload": "%s"}' % (b"0" * 32), 422, "upload-refused"),
+        (b'{"upload": "%s", "sha256": "%s", "content_type": 5}' % (b"0" * 32, b"0" * 64), 422, "upload-refused"),
+        (b'{"upload": "%s", "sha256": "%s", "content_type": null}' % (b"0" * 32, b"0" * 64), 422, "upload-refused"),
+        (b'{"upload": "%s", "sha256": "%s", "content_type": "a\\nb"}' % (b"0" * 32, b"0" * 64), 422, "upload-refused"),
     ],
 )
 def test_references_that_are_none(by_hand: ByHand, later: dict[str, str], reference: bytes, status: int, code: str) -> None:

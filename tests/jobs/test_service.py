@@ -155,25 +155,27 @@ def test_a_wait_ends_with_the_job(house: House) -> None:
 
 
 def test_the_result_is_what_was_kept(house: House) -> None:
-    """The result's bytes are compared with their digest; bytes that are damaged or gone are never handed out."""
+    """The result's bytes are compared with their digest; bytes that are damaged or gone are never handed out, nor to be asked for again."""
     job = house.submit()
     house.work(job.id)
     done = house.jobs.show("a", job.id)
     assert done.result is not None
     assert [1.5] == orjson.loads(house.jobs.result(done))["outputs"]["y"]
     house.stores.storage.put(done.result.key, b"other")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match="send the request or the upload anew") as damaged:
         house.jobs.result(done)
     house.stores.storage.delete(done.result.key)
-
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match="submit the request again") as gone:
         house.jobs.result(done)
+
+    assert ({}, {}) == (damaged.value.headers, gone.value.headers)
 
 
 def test_a_cancel_that_always_loses_ends(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cancel tries a number of times, and then says to try again."""
+    """A cancel tries a number of times, and then says when to try again."""
     job = house.submit()
     monkeypatch.setattr(house.stores.backend, "write", lambda changes: False)
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable) as raised:
         house.jobs.cancel("a", job.id)
+    assert {"Retry-After": "5"} == raised.value.headers

@@ -56,11 +56,12 @@ def test_keys_are_apart(stores: Stores) -> None:
 
 
 def test_bytes_with_another_digest_are_refused(stores: Stores) -> None:
-    """Bytes that are not those asked for are not handed out (F-44)."""
+    """Bytes that are not those asked for are not handed out, and the error says what helps instead of waiting (F-44)."""
     stores.storage.put("a", b"these")
 
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match="Asking again does not help; send the request or the upload anew") as damaged:
         stores.storage.get("a", sha256(b"those"))
+    assert {} == damaged.value.headers
 
 
 def test_bytes_are_copied(stores: Stores) -> None:
