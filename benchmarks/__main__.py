@@ -12,6 +12,7 @@ from benchmarks.cold import measure_big, measure_cold, measure_memory
 from benchmarks.deliveries import measure_deliveries
 from benchmarks.figures import Figure
 from benchmarks.files import measure_files
+from benchmarks.inbox import measure_inbox
 from benchmarks.json_tensors import measure_json
 from benchmarks.peers.measure import measure_row, measure_tensor
 from benchmarks.peers.servers import PEERS
@@ -27,6 +28,7 @@ PARTS: dict[str, Callable[[Plan], list[Figure]]] = {
     "binary": measure_binary,
     "deliveries": measure_deliveries,
     "files": measure_files,
+    "inbox": measure_inbox,
     "memory": measure_memory,
 }
 # These take environments that `make bench-peers` installs, so they are measured only where they are named.

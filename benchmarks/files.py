@@ -37,7 +37,7 @@ def measure_files(plan: Plan) -> list[Figure]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for rows in (FEW, MANY):
-            _write(folder / f"{rows}.csv", rows)
+            write_flowers(folder / f"{rows}.csv", rows)
         _compare(folder, model, wanted)
         for _ in range(plan.file_rounds):
             for rows in (FEW, MANY):
@@ -64,7 +64,7 @@ def _figures(wanted: list[str], seconds: dict[str, list[float]], peaks: dict[tup
     return figures
 
 
-def _write(path: Path, rows: int) -> None:
+def write_flowers(path: Path, rows: int) -> None:
     """Flowers that nobody has seen, the same at each run."""
     table = np.random.default_rng(20).uniform((4.3, 2.0, 1.0, 0.1), (7.9, 4.4, 6.9, 2.5), (rows, 4))
     with path.open("w") as file:

@@ -18,6 +18,7 @@ TITLES = {
     "binary": "Raw tensors of float32 through the fast lane",
     "deliveries": "Deliveries of SQS to the small model",
     "files": "Files through `onnx-lambda batch`, process start to end",
+    "inbox": "Files through S3's event, process start to end",
     "memory": "Peak memory after the first answer",
     "peers-tensor": "Other servers: a large tensor",
     "peers-row": "Other servers: one row",

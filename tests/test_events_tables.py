@@ -4,6 +4,7 @@ import re
 
 from app.codecs import DIALECTS
 from app.settings import LAMBDA_PAYLOAD_BYTES, Settings
+from tests.event_parameters import EVERYTHING
 from tests.events_page import DOCUMENT
 from tests.shells import ROOT
 from tests.template import written
@@ -18,11 +19,12 @@ def table(section: str) -> dict[str, list[str]]:
 
 
 def test_parameters_are_those_of_the_template() -> None:
-    """The table names every parameter of events, with its default, and no other."""
+    """The table names every parameter of events, with its default."""
     told = {name.strip("`"): cells[0].strip("` ") for name, cells in table("").items()}
-    parameters = {name: str(found["Default"]) for name, found in written()["Parameters"].items() if name not in {"Jobs", "PublicUrl"}}
+    parameters = written()["Parameters"]
 
-    assert parameters == told
+    assert {name: str(parameters[name]["Default"]) for name in told} == told
+    assert EVERYTHING.keys() <= told.keys()
 
 
 def test_names_are_those_of_the_program() -> None:
@@ -40,7 +42,7 @@ def test_names_are_those_of_the_program() -> None:
 
 def test_links_lead_somewhere() -> None:
     """Every link to a section or a file of the repository is to one that is there."""
-    anchors = {re.sub(r"[^\w-]", "", name.lower().replace(" ", "-")) for name in re.findall(r"^## (.+)$", DOCUMENT, re.MULTILINE)}
+    anchors = {re.sub(r"[^\w-]", "", name.lower().replace(" ", "-")) for name in re.findall(r"^##+ (.+)$", DOCUMENT, re.MULTILINE)}
     links = re.findall(r"\]\(([^)]+)\)", DOCUMENT)
 
     assert {link.removeprefix("#") for link in links if link.startswith("#")} <= anchors

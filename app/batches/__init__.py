@@ -1,6 +1,6 @@
 """Predictions for whole files, in chunks and in bounded memory: what S3's events, the batch machine and ``onnx-lambda batch`` share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -40,8 +40,14 @@ class Place(Protocol):
     def read(self, name: str) -> bytes | None:
         """A small file; None where there is none."""
 
-    def create(self, name: str, content_type: str) -> AbstractContextManager[Output]:
-        """A new file; leaving the context without a commit leaves nothing behind."""
+    def size(self, name: str) -> int | None:
+        """A file's bytes; None where there is none."""
+
+    def create(self, name: str, content_type: str, *, replace: bool = False) -> AbstractContextManager[Output]:
+        """A new file; leaving the context without a commit leaves nothing behind.
+
+        :param replace: its commit takes the place of what is there, and is always True.
+        """
 
 
 class Chunk(NamedTuple):
@@ -84,6 +90,8 @@ class Assembler(Protocol):
 
     # What each chunk is asked for.
     accept: str
+    # What is written, of :data:`app.batches.answers.OFFERS`: known with the first byte.
+    offer: str
 
     def add(self, body: bytes, rows: int) -> None:
         """The answer of the next rows.
@@ -93,6 +101,12 @@ class Assembler(Protocol):
 
     def skip(self, rows: int) -> None:
         """The next rows have no answer."""
+
+    def blank(self, example: Callable[[], bytes | None]) -> bool:
+        """No row has an answer; whether it is known all the same what their places look like.
+
+        :param example: the answer of a row that is none of the file's; None where there can be none.
+        """
 
     def finish(self) -> None:
         """Write what is left."""

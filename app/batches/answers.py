@@ -1,6 +1,6 @@
 """Answers of chunks, put together as one file. Each row of the input has its row, in the same order, unless failed ones are left out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from app.batches import Assembler, lines
@@ -44,8 +44,10 @@ def chosen(accept: str | None, own: str, *, in_rows: bool) -> str:
     return found
 
 
-def assembler_of(offer: str, write: Write, signature: Signature) -> Assembler:
+def assembler_of(offer: str, write: Write, signature: Signature, outputs: Sequence[str] = ()) -> Assembler:
     """What puts answers together.
+
+    :param outputs: those that are asked for; none for the model's own choice.
 
     :raises UnsupportedContentType: where the library for the format is not installed.
     """
@@ -56,7 +58,8 @@ def assembler_of(offer: str, write: Write, signature: Signature) -> Assembler:
     if offer in {"application/x-npy", "application/x-npz"}:
         from app.batches.array_answers import ArrayAnswers
 
-        return ArrayAnswers(offer, write, signature.constant_outputs)
+        varying = [name for name in signature.chosen_outputs(outputs or None, "") if name not in signature.constant_outputs]
+        return ArrayAnswers(offer, write, signature.constant_outputs, varying)
     from app.batches.table_answers import TableAnswers
 
     return TableAnswers(offer, write, signature.constant_outputs)
@@ -66,7 +69,7 @@ class LineAnswers:
     """A line for each row, ``null`` for one without an answer; and JSON of a file that is one row."""
 
     def __init__(self, accept: str, write: Write) -> None:
-        self.accept = accept
+        self.accept = self.offer = accept
         self._write = write
 
     def add(self, body: bytes, rows: int) -> None:
@@ -79,6 +82,10 @@ class LineAnswers:
         """Lines of ``null``."""
         self._write(b"null\n" * rows)
 
+    def blank(self, example: Callable[[], bytes | None]) -> bool:  # noqa: ARG002 - a line of null is one for every model
+        """They are written."""
+        return True
+
     def finish(self) -> None:
         """Everything is written."""
 
@@ -90,7 +97,7 @@ class CsvAnswers:
     """A line for each row, of empty cells for one without an answer; the line of names once."""
 
     def __init__(self, accept: str, write: Write) -> None:
-        self.accept = accept
+        self.accept = self.offer = accept
         self._write = write
         self._head: bytes | None = None
         self._blank = b""
@@ -116,6 +123,13 @@ class CsvAnswers:
             self._skipped += rows
         else:
             self._write(self._blank * rows)
+
+    def blank(self, example: Callable[[], bytes | None]) -> bool:
+        """Lines of empty cells; see :class:`app.batches.Assembler`."""
+        body = example()
+        if body is not None:
+            self._begin(body)
+        return body is not None
 
     def finish(self) -> None:
         """Everything is written."""

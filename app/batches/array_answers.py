@@ -1,9 +1,14 @@
-"""Predictions as NumPy's files. Their headers say how many rows there are and how wide strings are, so values wait on the disk till then."""
+"""Predictions as NumPy's files. Their headers say how many rows there are and how wide strings are, so values wait on the disk till then.
+
+A zero may be an answer or the place of a failed row. Where rows failed, an array of booleans says of each whether it did; as one file
+then holds two arrays, it is an ``.npz``.
+"""
 
 import io
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from math import prod
 from typing import IO, Any, NamedTuple
 
@@ -15,6 +20,7 @@ from app.errors import NotAcceptable, ResultTooLarge
 from app.tensors import Array
 
 _IN_MEMORY_BYTES = 1024 * 1024
+_FAILED = "failed"
 
 
 class _Run(NamedTuple):
@@ -66,14 +72,19 @@ class Waiting:
     def file(self) -> tuple[int, Iterator[bytes]]:
         """The size of the output's file, and the file."""
         assert self._dtype is not None
-        dtype = self._dtype
         shape = (sum(run.rows for run in self._runs), *self._inner)
-        header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(header, {"descr": dtype.str, "fortran_order": False, "shape": shape})
-        return len(header.getvalue()) + prod(shape) * dtype.itemsize, self._parts(header.getvalue(), dtype)
+        return _file(self._dtype, shape, self._parts(self._dtype))
 
-    def _parts(self, header: bytes, dtype: np.dtype[Any]) -> Iterator[bytes]:
-        yield header
+    def failed(self) -> tuple[int, Iterator[bytes]]:
+        """The same of an array that is True for each row without an answer."""
+        return _file(np.dtype(np.bool_), (sum(run.rows for run in self._runs),), self._failures())
+
+    def _failures(self) -> Iterator[bytes]:
+        for run in self._runs:
+            for start in range(0, run.rows, _IN_MEMORY_BYTES):
+                yield (b"\1" if run.dtype is None else b"\0") * min(_IN_MEMORY_BYTES, run.rows - start)
+
+    def _parts(self, dtype: np.dtype[Any]) -> Iterator[bytes]:
         self._values.seek(0)
         width = prod(self._inner)
         step = max(1, _IN_MEMORY_BYTES // max(width * dtype.itemsize, 1))
@@ -94,38 +105,56 @@ class Waiting:
 class ArrayAnswers:
     """An ``.npy`` or ``.npz``; see :class:`app.batches.Assembler`. Outputs that do not vary with the rows stand once."""
 
-    def __init__(self, accept: str, write: Write, constants: frozenset[str]) -> None:
-        self.accept = accept
+    def __init__(self, accept: str, write: Write, constants: frozenset[str], varying: Sequence[str]) -> None:
+        self.accept = self.offer = accept
         self._write = write
         self._constants = constants
+        # An array alone does not say which output it is.
+        self._only = varying[0] if varying else ""
+        self._has_failed = False
         self._waiting: dict[str, Waiting] = {}
         self._once: dict[str, bytes] = {}
         self._skipped = 0
 
     def add(self, body: bytes, rows: int) -> None:
         """Keep the rows; see :class:`app.batches.Assembler`."""
-        members = files_in(body) if self.accept == "application/x-npz" else {"": body}
-        for name, data in members.items():
+        for name, array in self._arrays(body, rows):
+            if name not in self._waiting:
+                self._waiting[name] = Waiting(name)
+                self._waiting[name].skip(self._skipped)
+            self._waiting[name].add(array)
+
+    def blank(self, example: Callable[[], bytes | None]) -> bool:
+        """Arrays of NaN or zero; see :class:`app.batches.Assembler`."""
+        body = example()
+        for name, array in self._arrays(body, 1) if body is not None else ():
+            self._waiting[name] = Waiting(name)
+            self._waiting[name].add(array[:0])
+            self._waiting[name].skip(self._skipped)
+        return body is not None
+
+    def _arrays(self, body: bytes, rows: int) -> Iterator[tuple[str, Array]]:
+        for name, data in (files_in(body) if self.accept == "application/x-npz" else {self._only: body}).items():
             if name in self._constants:
                 self._once.setdefault(name, data)
                 continue
             array = npy.read(data, f"output '{name}'")
             if not array.ndim or len(array) != rows:
                 raise uneven(rows)
-            if name not in self._waiting:
-                self._waiting[name] = Waiting(name)
-                self._waiting[name].skip(self._skipped)
-            self._waiting[name].add(array)
+            yield name, array
 
     def skip(self, rows: int) -> None:
         """Remember the rows; see :class:`app.batches.Assembler`."""
+        self._has_failed = self._has_failed or rows > 0
         self._skipped += 0 if self._waiting else rows
         for waiting in self._waiting.values():
             waiting.skip(rows)
 
     def finish(self) -> None:
         """Write the file."""
-        if self.accept == "application/x-npz":
+        if self._has_failed:
+            self.offer = "application/x-npz"
+        if self.offer == "application/x-npz":
             self._write_archive()
             return
         for waiting in self._waiting.values():
@@ -142,12 +171,27 @@ class ArrayAnswers:
             for name, data in self._once.items():
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data)
             for name, waiting in self._waiting.items():
-                entry = zipfile.ZipInfo(f"{name}.npy")
-                # Past 2 GB an entry needs longer fields, which come before its values.
-                entry.file_size, parts = waiting.file()
-                with archive.open(entry, "w") as member:
-                    for part in parts:
-                        member.write(part)
+                _put(archive, name, waiting.file())
+            if self._has_failed and self._waiting:
+                name = _FAILED
+                while name in self._waiting or name in self._once:
+                    name += "_"
+                _put(archive, name, next(iter(self._waiting.values())).failed())
+
+
+def _put(archive: zipfile.ZipFile, name: str, file: tuple[int, Iterator[bytes]]) -> None:
+    entry = zipfile.ZipInfo(f"{name}.npy")
+    # Past 2 GB an entry needs longer fields, which come before its values.
+    entry.file_size, parts = file
+    with archive.open(entry, "w") as member:
+        for part in parts:
+            member.write(part)
+
+
+def _file(dtype: np.dtype[Any], shape: tuple[int, ...], values: Iterator[bytes]) -> tuple[int, Iterator[bytes]]:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": dtype.str, "fortran_order": False, "shape": shape})
+    return len(header.getvalue()) + prod(shape) * dtype.itemsize, chain([header.getvalue()], values)
 
 
 class Sink(io.RawIOBase):

@@ -4,7 +4,8 @@
 digits are of a hash of model digest, source version and format, so that the same file is predicted once however often it is asked for.
 
 A failed row keeps its place among the predictions, as a line of ``null`` or of empty cells, a null or a NaN: whoever joins them with the
-input line by line would otherwise join wrongly, and in silence. ``keep_failed=False`` leaves it out.
+input line by line would otherwise join wrongly, and in silence. ``keep_failed=False`` leaves it out. Where no row has an answer, that of a
+made-up row (:mod:`app.batches.example_row`) says how wide such a place is.
 """
 
 import hashlib
@@ -12,16 +13,17 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple, Protocol
 
-from app.batches import Chunk, Format, Place, Source, answers, formats, manifest
+from app.batches import Chunk, Format, Place, Source, answers, example_row, formats, manifest
 from app.batches.in_order import in_order
 from app.batches.manifest import Manifest
 from app.batches.rows import Piece, answered
 from app.batches.tally import Progress, Tally
-from app.batches.writing import Writing
+from app.batches.writing import Target, Writing
 from app.errors import DeadlineExceeded
 from app.inference.loading import Loaded
 from app.inference.repository import Repository
@@ -72,7 +74,7 @@ def predict_file(
     max_failures: float | None = None,
     keep_failed: bool = True,
 ) -> Manifest:
-    """Predict a file, if that was not done before.
+    """Predict a file, if that was not done before, or what was done is not there any more.
 
     :param asked: model, version, outputs, ``Accept`` and the file's content type; its body is not looked at.
     :param deadline: ``time.monotonic()`` seconds.
@@ -86,23 +88,24 @@ def predict_file(
     form = formats.format_of(source.name, asked.content_type, loaded.signature)
     offer = answers.chosen(asked.accept, form.answer, in_rows=form.in_rows)
     folder = _folder(source, loaded.digest, offer, asked, keep_failed=keep_failed)
-    if (done := place.read(f"{folder}/{manifest.NAME}")) is not None:
-        return manifest.read(folder, done)
+    if (found := _found(place, folder)) and manifest.is_whole(found, place):
+        return found
     # A newer version that comes in the middle is not for the rest of a file.
     pinned = asked._replace(model=loaded.name, version=loaded.version, deadline=deadline)
-    tally = Tally(max_failures)
+    tally, to = Tally(max_failures), Target(place, folder, replace=found is not None)
+    begin = partial(Writing, to, loaded.signature, tally, outputs=asked.outputs, keep_failed=keep_failed)
     with ExitStack() as opened:
         with source.open() as stream:
             chunks = _chunks(form, stream, chunk_bytes, tally)
             first = next(chunks)
             # Only now a file of CSV knows whether it has names.
             offer = answers.chosen(asked.accept, form.answer, in_rows=form.in_rows)
-            writing = opened.enter_context(Writing(place, folder, offer, loaded.signature, tally, keep_failed=keep_failed))
-            asking = _Asking(form, pinned._replace(accept=writing.accept), predictor)
-            _write(in_order(chain([first], chunks), asking, threads), writing, tally, source.size, progress)
+            writing = opened.enter_context(begin(offer))
+            pinned = pinned._replace(accept=writing.accept)
+            _write(in_order(chain([first], chunks), _Asking(form, pinned, predictor), threads), writing, tally, source.size, progress)
         # Not before the source has said that it did not change meanwhile.
-        writing.commit()
-    return _signed(place, _manifest(source, loaded, writing, tally, folder=folder, started=started))
+        writing.commit(partial(example_row.answer, pinned, loaded.signature, predictor.answer))
+    return _signed(to, _manifest(source, loaded, writing, tally, folder=folder, started=started))
 
 
 def _write(found: Iterator["_Answer"], writing: Writing, tally: Tally, size: int, progress: Callable[[Progress], None] | None) -> None:
@@ -131,6 +134,7 @@ def _manifest(source: Source, loaded: Loaded, writing: Writing, tally: Tally, *,
         writing.predictions,
         writing.bytes,
         writing.errors,
+        writing.errors_bytes if writing.errors else None,
         tally.total(),
         started,
         manifest.now(),
@@ -146,15 +150,18 @@ def _folder(source: Source, digest: str, offer: str, asked: PredictionRequest, *
     return f"{stem}/{hashlib.sha256(chr(0).join([digest, source.version, form]).encode()).hexdigest()[:16]}"
 
 
-def _signed(place: Place, made: Manifest) -> Manifest:
+def _found(place: Place, folder: str) -> Manifest | None:
+    there = place.read(f"{folder}/{manifest.NAME}")
+    return None if there is None else manifest.read(folder, there)
+
+
+def _signed(to: Target, made: Manifest) -> Manifest:
     """Write the manifest, unless somebody else was faster: theirs is answered then."""
-    name = f"{made.folder}/{manifest.NAME}"
-    with place.create(name, "application/json") as output:
+    with to.create(manifest.NAME, "application/json") as output:
         output.write(made.as_json())
         if output.commit():
             return made
-    there = place.read(name)
-    return made if there is None else manifest.read(made.folder, there)
+    return _found(to.place, to.folder) or made
 
 
 def _chunks(form: Format, stream: BinaryIO, chunk_bytes: int, tally: Tally) -> Iterator[tuple[Chunk, int]]:

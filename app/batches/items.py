@@ -56,6 +56,17 @@ def items_of(found: Any) -> list[Item]:
     return items
 
 
+def runs_of(items: Sequence[Item]) -> list[list[Item]]:
+    """The items in lists of such as follow one another, which a batch's mostly all do."""
+    runs: list[list[Item]] = []
+    for item in items:
+        if runs and runs[-1][-1].number + 1 == item.number:
+            runs[-1].append(item)
+        else:
+            runs.append([item])
+    return runs
+
+
 def answer(items: Sequence[Item], predict: Predict, *, table: bool, output_format: str) -> Answered:
     """Answer all rows in one request, or where that is refused, in halves until the bad ones stand alone.
 

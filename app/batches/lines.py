@@ -32,12 +32,14 @@ def blocks(stream: BinaryIO, target_bytes: int, border: Callable[[bytes, bool], 
 
     :param border: where the last row that is whole ends in some bytes (0 for nowhere), and whether these are the file's last.
     :param rest: what was read of the stream already.
-    :raises Broken: for a row that is too long.
+    :raises Broken: for a row that is too long, however long the file is and wherever in it the row is.
     """
     ended = False
+    # With the byte that ends it.
+    most = max(MOST_ROW_BYTES + 1, target_bytes)
     while not ended:
         # A row that is longer is looked for in twice as much each time.
-        wanted = max(target_bytes, len(rest))
+        wanted = min(max(target_bytes, len(rest)), most - len(rest))
         more = read(stream, wanted)
         ended = len(more) < wanted
         rest += more
@@ -45,7 +47,7 @@ def blocks(stream: BinaryIO, target_bytes: int, border: Callable[[bytes, bool], 
         if cut:
             yield rest[:cut]
             rest = rest[cut:]
-        elif len(rest) > MOST_ROW_BYTES:
+        elif len(rest) >= most:
             raise Broken(0, f"a row of over {MOST_ROW_BYTES} bytes begins here: a line's end is missing, or a quote is not closed.")
 
 

@@ -1,8 +1,10 @@
 """Files of this machine as :class:`app.batches.Source` and :class:`app.batches.Place`."""
 
+import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -16,6 +18,8 @@ try:
 except ImportError:  # Windows has none
     fcntl = None  # type: ignore[assignment]
 
+_TRIES = 20
+
 
 class LocalSource:
     """A file.
@@ -26,6 +30,12 @@ class LocalSource:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = path.as_posix()
+        with _reading(path):
+            # Opening a pipe would wait for whoever writes to it.
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise SettingError(f"'{path}' cannot be read: it is not a regular file.")
+        if not _is_text(self.name):
+            raise SettingError(f"'{path}' cannot be read: its name is not UTF-8, which no manifest holds; give it another.")
         with _reading(path), path.open("rb") as file:
             # Its version is of these very bytes; a file that another writes over meanwhile is noticed by its time.
             self._state = _state(file)
@@ -58,32 +68,49 @@ class LocalPlace:
         self._folder = folder
 
     def read(self, name: str) -> bytes | None:
-        """A small file."""
-        with suppress(FileNotFoundError), _answering():
-            return (self._folder / name).read_bytes()
+        """A small file. Where there is one, what killed processes left beside it is deleted."""
+        path = self._folder / name
+        with _answering(), suppress(FileNotFoundError):
+            found = path.read_bytes()
+            _forget_parts(path.parent)
+            return found
+        return None
+
+    def size(self, name: str) -> int | None:
+        """A file's bytes; None where there is none."""
+        with _answering(), suppress(FileNotFoundError):
+            return (self._folder / name).stat().st_size
         return None
 
     @contextmanager
-    def create(self, name: str, content_type: str) -> Iterator["_LocalOutput"]:  # noqa: ARG002 - files have no such
+    def create(self, name: str, content_type: str, *, replace: bool = False) -> Iterator["_LocalOutput"]:  # noqa: ARG002 - files have no such
         """A new file."""
         target = self._folder / name
         with _answering():
-            _make_folder(target.parent)
-            _forget_parts(target)
-            part, file = _part_of(target)
+            part, file = _begun(target)
         try:
-            with file:
-                yield _LocalOutput(file, part, target)
+            yield _LocalOutput(file, part, target, replace=replace)
         finally:
+            # Closing it writes what a full disk would not take before.
+            with suppress(OSError):
+                file.close()
             with suppress(FileNotFoundError):
                 part.unlink()
+            self._leave(target.parent)
+
+    def _leave(self, folder: Path) -> None:
+        """Delete folders in which nothing came to be."""
+        with suppress(OSError):
+            while folder != self._folder:
+                folder.rmdir()
+                folder = folder.parent
 
 
 class _LocalOutput:
     """A file that is being written."""
 
-    def __init__(self, file: IO[bytes], part: Path, target: Path) -> None:
-        self._file, self._part, self._target = file, part, target
+    def __init__(self, file: IO[bytes], part: Path, target: Path, *, replace: bool) -> None:
+        self._file, self._part, self._target, self._replace = file, part, target, replace
 
     def write(self, data: bytes) -> None:
         """Add bytes."""
@@ -95,16 +122,24 @@ class _LocalOutput:
         with _answering():
             self._file.flush()
             os.fsync(self._file.fileno())
-            try:
-                os.link(self._part, self._target)
-            except FileExistsError:
+            if not self._named():
                 return False
-            except OSError:
-                # Some mounts have no second names.
-                if self._target.exists():
-                    return False
-                self._part.rename(self._target)
             _flush(self._target.parent)
+        return True
+
+    def _named(self) -> bool:
+        if self._replace:
+            self._part.replace(self._target)
+            return True
+        try:
+            os.link(self._part, self._target)
+        except FileExistsError:
+            return False
+        except OSError:
+            # Some mounts have no second names.
+            if self._target.exists():
+                return False
+            self._part.rename(self._target)
         return True
 
 
@@ -120,6 +155,24 @@ def _make_folder(folder: Path) -> None:
         _flush(folder.parent)
 
 
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _begun(target: Path) -> tuple[Path, IO[bytes]]:
+    """A part in its folder, which another process may find empty meanwhile and delete."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            _make_folder(target.parent)
+            _forget_parts(target.parent)
+            return _part_of(target)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
 def _part_of(target: Path) -> tuple[Path, IO[bytes]]:
     """A new file beside the target, locked: the system gives the lock back when this process ends, however it does."""
     while True:
@@ -133,9 +186,9 @@ def _part_of(target: Path) -> tuple[Path, IO[bytes]]:
         file.close()
 
 
-def _forget_parts(target: Path) -> None:
+def _forget_parts(folder: Path) -> None:
     """Delete what processes left that were killed; a living one has its part locked."""
-    for part in target.parent.glob(f".{target.name}.*.part") if fcntl else ():
+    for part in folder.glob(".*.part") if fcntl else ():
         with suppress(OSError), part.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink()
@@ -163,7 +216,5 @@ def _reading(path: Path) -> Iterator[None]:
 def _answering() -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
         raise StoreUnavailable(f"The folder for predictions cannot be used: {error.strerror or 'it failed'}.") from error

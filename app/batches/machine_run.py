@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from app.batches.parts import SUMMARY, errors_name, span_of
 from app.errors import Invalid
+from app.storage.s3_requests import key_of
 
 # How a file's name ends → what Step Functions reads it as. All else is predicted as a whole, each file by one invocation.
 READERS = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -23,6 +25,8 @@ _URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*)", re.DOTALL)
 # Of an execution's name, at most 80 characters of A-Z, a-z, 0-9, - and _ (StartExecution).
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 _STEM = 48
+# The longest names below a run's folder: those of parts, and of what Step Functions writes itself.
+_LONGEST_NAMES = (errors_name(span_of(10**8, 10_000), 10_000), f"map/{'0' * 36}/SUCCEEDED_{10**6}.jsonl", SUMMARY)
 
 
 class Asked(NamedTuple):
@@ -89,9 +93,12 @@ def run_of(asked: Asked) -> Run:
     output_format = asked.output_format or _ANSWERS[input_format]
     if output_format not in {*OUTPUT_FORMATS, _ANSWERS[input_format]}:
         raise Invalid(f"The answer's format is '{output_format[:20]}', but here one of {', '.join(OUTPUT_FORMATS)}.")
-    deciding = (asked.input, asked.input_version, asked.output, asked.model, asked.version, asked.digest, output_format, asked.mark)
+    # Parts of rows that are cut otherwise have other names: in one folder they would tell of a row twice.
+    cut = "" if input_format == "objects" else str(asked.max_items_per_batch)
+    deciding = (asked.input, asked.input_version, asked.output, asked.model, asked.version, asked.digest, output_format, asked.mark, cut)
     identity = hashlib.sha256("\0".join(deciding).encode()).hexdigest()[:16]
     stem = key.rstrip("/").rpartition("/")[2] or bucket
+    _check_length(f"{prefix}{stem}/{identity}/")
     return Run(
         f"{_NOT_IN_A_NAME.sub('-', stem)[:_STEM]}-{identity}",
         {
@@ -155,9 +162,15 @@ def check_output(batch: Batch, allowed: Sequence[str]) -> None:
     """Check where results are to go.
 
     :param allowed: prefixes (``s3://bucket/prefix/``); none allows all.
-    :raises Invalid: for another place, and for a prefix that is none.
+    :raises Invalid: for another place, for a prefix that is none, and for one that is too long.
     """
     if not batch.output_prefix.endswith("/"):
         raise Invalid("'output_prefix' is to end with '/'.", pointer="/BatchInput/output_prefix")
+    _check_length(batch.output_prefix)
     if allowed and not f"s3://{batch.output_bucket}/{batch.output_prefix}".startswith(tuple(allowed)):
         raise Invalid(f"Results may not be written there, but under {', '.join(allowed)}.", pointer="/BatchInput/output_prefix")
+
+
+def _check_length(output_prefix: str) -> None:
+    for name in _LONGEST_NAMES:
+        key_of(output_prefix, name)

@@ -5,13 +5,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from app.batches import Place
 from app.errors import StoreUnavailable
 
 NAME = "manifest.json"
 
 
 class Manifest(NamedTuple):
-    """Names are below the place that was written to; ``predictions`` is None where no row has an answer, ``errors`` where every row has.
+    """Names are below the place that was written to; ``errors`` is None where every row has an answer.
+
+    ``predictions`` is None where no row has an answer and what a row without one looks like is not known, or those are left out.
 
     Timings are seconds: ``read``, ``decode``, ``run``, ``encode`` and ``write``, which may be done beside each other, and ``total``.
     """
@@ -29,6 +32,8 @@ class Manifest(NamedTuple):
     predictions: str | None
     predictions_bytes: int
     errors: str | None
+    # None in a manifest that does not say.
+    errors_bytes: int | None
     timings: dict[str, float]
     started: str
     ended: str
@@ -44,7 +49,7 @@ class Manifest(NamedTuple):
             "model": {"name": self.model, "version": self.version, "digest": self.digest},
             "source": {"name": self.source, "version": self.source_version, "bytes": self.source_bytes},
             "predictions": predictions if self.predictions else None,
-            "errors": {"name": self.errors} if self.errors else None,
+            "errors": {"name": self.errors, "bytes": self.errors_bytes} if self.errors else None,
             "timings_s": {name: round(seconds, 6) for name, seconds in self.timings.items()},
             "started": self.started,
             "ended": self.ended,
@@ -63,6 +68,7 @@ def read(folder: str, data: bytes) -> Manifest:
     try:
         found = orjson.loads(data)
         model, source, predictions = found["model"], found["source"], found["predictions"] or {}
+        errors = found["errors"] or {}
         return Manifest(
             folder,
             found["rows"],
@@ -76,7 +82,8 @@ def read(folder: str, data: bytes) -> Manifest:
             predictions.get("content_type", ""),
             predictions.get("name"),
             predictions.get("bytes", 0),
-            (found["errors"] or {}).get("name"),
+            errors.get("name"),
+            errors.get("bytes"),
             found["timings_s"],
             found["started"],
             found["ended"],
@@ -86,6 +93,12 @@ def read(folder: str, data: bytes) -> Manifest:
         raise StoreUnavailable(
             f"{NAME} of an earlier prediction of this file is damaged; delete it to have the file predicted again."
         ) from error
+
+
+def is_whole(made: Manifest, place: Place) -> bool:
+    """Whether the files that it tells of are there, of the sizes that it says."""
+    files = [(made.predictions, made.predictions_bytes), (made.errors, made.errors_bytes)]
+    return all(name is None or (found := place.size(name)) == size or (size is None and found is not None) for name, size in files)
 
 
 def now() -> str:

@@ -1,35 +1,37 @@
 """Names of the objects that batches write, and what a listing of them tells. Pure.
 
-``parts/<first row>-<rows>-<bad rows>.<suffix>`` holds the answers of a batch and ``errors/<the same>.jsonl`` its bad rows. All three
-numbers are the same each time a batch runs, and let a run be counted by a listing, in 1,000 objects a request.
+``parts/<first row>-<rows>-<bad rows>.<suffix>`` holds the answers of rows that follow one another and ``errors/<the same>.jsonl`` those
+of them that are bad. All three numbers are the same each time a batch runs, and let a run be counted by a listing, in 1,000 objects a
+request, and exactly: they tell which rows are done.
 """
 
-import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 PARTS, ERRORS, SUMMARY = "parts/", "errors/", "summary.json"
 # Indices sort as their texts do: 100,000,000 items are the most of a Map (MaxItems).
 _DIGITS = 12
-_NAME = re.compile(r"(?:parts|errors)/(\d+)-(\d+)(?:-x[0-9a-f]{8})?-(\d+)\.[a-z]+")
+_NAME = re.compile(r"(?:parts|errors)/(\d+)-(\d+)-(\d+)\.[a-z]+")
 
 
 class Counted(NamedTuple):
-    """What was done: rows that were looked at, those of them that are bad, and the objects with answers."""
+    """What was done: rows that were looked at, each counted once, bad ones, and the objects with answers.
+
+    ``repeated`` is how many rows too many the objects tell of, and ``end`` one more than the last row, counted from 0. Where rows are
+    repeated, so may bad ones be.
+    """
 
     rows: int
     failed: int
     parts: int
+    repeated: int
+    end: int
 
 
-def span_of(indices: Sequence[int]) -> str:
-    """What names a batch by its rows; these mostly follow one another, and where they do not, the name says which they are."""
-    first, count = indices[0], len(indices)
-    if indices[-1] - first + 1 == count:
-        return f"{first:0{_DIGITS}}-{count}"
-    marked = hashlib.sha256(",".join(map(str, indices)).encode()).hexdigest()[:8]
-    return f"{first:0{_DIGITS}}-{count}-x{marked}"
+def span_of(first: int, count: int) -> str:
+    """What names rows that follow one another."""
+    return f"{first:0{_DIGITS}}-{count}"
 
 
 def part_name(span: str, failed: int, suffix: str) -> str:
@@ -56,8 +58,14 @@ def is_whole(name: str) -> bool:
 
 def counted(names: Iterable[str]) -> Counted:
     """What a listing tells."""
-    rows = failed = parts = 0
+    spans = []
+    failed = parts = 0
     for name in names:
         if is_whole(name) and (found := _NAME.fullmatch(name)):
-            rows, failed, parts = rows + int(found[2]), failed + int(found[3]), parts + name.startswith(PARTS)
-    return Counted(rows, failed, parts)
+            spans.append((int(found[1]), int(found[2])))
+            failed, parts = failed + int(found[3]), parts + name.startswith(PARTS)
+    rows = repeated = end = 0
+    for first, count in sorted(spans):
+        new = max(0, first + count - max(first, end))
+        rows, repeated, end = rows + new, repeated + count - new, max(end, first + count)
+    return Counted(rows, failed, parts, repeated, end)

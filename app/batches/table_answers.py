@@ -1,5 +1,6 @@
 """Predictions as an Arrow stream or as Parquet, by pyarrow: a column for each output; null for a row without an answer."""
 
+from collections.abc import Callable
 from typing import Any
 
 from app.batches.answers import Write, uneven
@@ -18,6 +19,7 @@ class TableAnswers:
     accept = "application/x-npz"
 
     def __init__(self, offer: str, write: Write, constants: frozenset[str]) -> None:
+        self.offer = offer
         self._pa = arrow_columns.library()
         self._parquet = offer == "application/vnd.apache.parquet"
         self._sink = Sink(write)
@@ -29,10 +31,7 @@ class TableAnswers:
 
     def add(self, body: bytes, rows: int) -> None:
         """Rows; see :class:`app.batches.Assembler`."""
-        arrays = {name: npy.read(data, f"output '{name}'") for name, data in files_in(body).items() if name not in self._constants}
-        if any(not array.ndim or len(array) != rows for array in arrays.values()):
-            raise uneven(rows)
-        batch = self._pa.record_batch({name: self._column(array) for name, array in arrays.items()})
+        batch = self._batch(body, rows)
         if self._schema is None:
             self._begin(batch.schema)
         if batch.schema != self._schema:
@@ -46,6 +45,13 @@ class TableAnswers:
         elif rows:
             self._put(self._pa.record_batch([self._pa.nulls(rows, field.type) for field in self._schema], schema=self._schema))
 
+    def blank(self, example: Callable[[], bytes | None]) -> bool:
+        """Rows of nulls; see :class:`app.batches.Assembler`."""
+        body = example()
+        if body is not None:
+            self._begin(self._batch(body, 1).schema)
+        return body is not None
+
     def finish(self) -> None:
         """Write what is left."""
         self._write_group()
@@ -54,6 +60,12 @@ class TableAnswers:
 
     def close(self) -> None:
         """Nothing is held but memory."""
+
+    def _batch(self, body: bytes, rows: int) -> Any:
+        arrays = {name: npy.read(data, f"output '{name}'") for name, data in files_in(body).items() if name not in self._constants}
+        if any(not array.ndim or len(array) != rows for array in arrays.values()):
+            raise uneven(rows)
+        return self._pa.record_batch({name: self._column(array) for name, array in arrays.items()})
 
     def _begin(self, schema: Any) -> None:
         self._schema = schema

@@ -56,7 +56,7 @@ class Tally:
         :raises Invalid: for more.
         """
         if self._max_failures is not None and self.failures > self._max_failures * self.rows and self._max_failures < 1:
-            self._refuse(f"{self.failures} of {self.rows} rows failed, and {self._max_failures:.4g} of them may")
+            self._refuse(f"{self.failures} of {self.rows} rows failed, and {100 * self._max_failures:.4g} % of them may")
 
     def _refuse(self, text: str) -> None:
         assert self._first

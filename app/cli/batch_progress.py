@@ -2,10 +2,12 @@
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from app.batches.tally import Progress
+from app.cli.printable import printable
 
 _REDRAW_S, _LINE_S = 0.1, 10.0
 _WIDTH = 24
@@ -28,7 +30,7 @@ class Bar:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._drawn and self._terminal:
-            print(file=sys.stderr)
+            _put("\n")
 
     def show(self, progress: Progress) -> None:
         """Draw it, if it is time to."""
@@ -38,7 +40,13 @@ class Bar:
             return
         self._last, self._drawn = now, True
         text = told(self._name, progress, now - self._began)
-        print(f"\r{text}\x1b[K" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
+        _put(f"\r{text}\x1b[K" if self._terminal else f"{text}\n")
+
+
+def _put(text: str) -> None:
+    # A file is predicted whether somebody looks or not.
+    with suppress(OSError):
+        print(text, end="", file=sys.stderr, flush=True)
 
 
 def told(name: str, progress: Progress, seconds: float) -> str:
@@ -48,5 +56,5 @@ def told(name: str, progress: Progress, seconds: float) -> str:
     left = seconds / share - seconds if share else 0.0
     failed = f", {progress.failures:,} failed" if progress.failures else ""
     speed = progress.rows / seconds if seconds else 0.0
-    short = name.rpartition("/")[2][-32:]
+    short = printable(name.rpartition("/")[2])[-32:]
     return f"{short} [{bar:-<{_WIDTH}}] {100 * share:.0f} %, {progress.rows:,} rows{failed}, {speed:,.0f} rows/s, {left:.0f} s left"

@@ -5,8 +5,6 @@ the SHA-256 of everything that is sent. What a killed process leaves of an uploa
 (``AbortIncompleteMultipartUpload``).
 """
 
-import base64
-import hashlib
 import secrets
 from contextlib import suppress
 from types import TracebackType
@@ -14,7 +12,7 @@ from typing import Any, Self
 
 from app.errors import StoreUnavailable
 from app.storage.aws_clients import unavailable, within
-from app.storage.s3_requests import MISSING, Refused, ask
+from app.storage.s3_requests import MISSING, Refused, ask, checked
 
 # S3 takes parts of 5 MiB and more, and 10,000 of them ("Amazon S3 multipart upload limits"): these make 52 GB.
 PART_BYTES = 5 * 1024 * 1024
@@ -27,10 +25,13 @@ class S3Output:
     """A file that is being written; what was not committed is not there.
 
     Up to a part it is one request, above it an upload in parts, of which one is in memory.
+
+    :param replace: it takes the place of what is there.
     """
 
-    def __init__(self, bucket: str, key: str, content_type: str) -> None:
+    def __init__(self, bucket: str, key: str, content_type: str, *, replace: bool = False) -> None:
         self._at = {"Bucket": bucket, "Key": key}
+        self._condition = {} if replace else {"IfNoneMatch": "*"}
         self._token = secrets.token_hex(16)
         self._described = {"ContentType": content_type, "Metadata": {_WRITER: self._token}}
         self._buffer = bytearray()
@@ -75,7 +76,7 @@ class S3Output:
         return True
 
     def _put(self) -> None:
-        ask("put_object", frozenset({_IS_THERE}), **self._at, **self._described, **_checked(bytes(self._buffer)), IfNoneMatch="*")
+        ask("put_object", frozenset({_IS_THERE}), **self._at, **self._described, **checked(bytes(self._buffer)), **self._condition)
 
     def _send_part(self) -> None:
         body = bytes(self._buffer)
@@ -83,15 +84,15 @@ class S3Output:
         if not self._upload_id:
             made = ask("create_multipart_upload", frozenset(), **self._at, **self._described, ChecksumAlgorithm="SHA256")
             self._upload_id = made["UploadId"]
-        number, checked = len(self._parts) + 1, _checked(body)
-        sent = ask("upload_part", frozenset(), **self._upload(), PartNumber=number, **checked)
-        self._parts.append({"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": checked["ChecksumSHA256"]})
+        number, sealed = len(self._parts) + 1, checked(body)
+        sent = ask("upload_part", frozenset(), **self._upload(), PartNumber=number, **sealed)
+        self._parts.append({"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": sealed["ChecksumSHA256"]})
 
     def _complete(self) -> None:
         if self._buffer:
             self._send_part()
         parts = {"Parts": self._parts}
-        ask("complete_multipart_upload", frozenset({_IS_THERE}), **self._upload(), MultipartUpload=parts, IfNoneMatch="*")
+        ask("complete_multipart_upload", frozenset({_IS_THERE}), **self._upload(), MultipartUpload=parts, **self._condition)
         self._upload_id = ""
 
     def _is_made_by_us(self, error: Refused | StoreUnavailable) -> bool:
@@ -106,7 +107,3 @@ class S3Output:
 
     def _upload(self) -> dict[str, str]:
         return {**self._at, "UploadId": self._upload_id}
-
-
-def _checked(body: bytes) -> dict[str, Any]:
-    return {"Body": body, "ChecksumSHA256": base64.b64encode(hashlib.sha256(body).digest()).decode()}

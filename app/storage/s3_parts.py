@@ -1,10 +1,11 @@
 """Small objects under a prefix, each written once: whoever writes it again leaves the first one as it is."""
 
-import base64
 import hashlib
 from collections.abc import Iterator
 
-from app.storage.aws_clients import call
+from app.storage.s3_requests import MISSING, Refused, ask, checked, listed
+
+_IS_THERE = frozenset({"PreconditionFailed"})
 
 
 class S3Parts:
@@ -19,11 +20,9 @@ class S3Parts:
 
         Conditional writes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
-        from botocore.exceptions import ClientError
-
         try:
             self._put(name, body, content_type, IfNoneMatch="*")
-        except ClientError:
+        except Refused:
             # Also where the answer of an attempt before was lost: then it is this one.
             return False
         return True
@@ -34,27 +33,17 @@ class S3Parts:
 
     def names(self, begin: str) -> Iterator[str]:
         """Names that begin so, a page of a thousand at a time."""
-        asked = {"Bucket": self._bucket, "Prefix": self._prefix + begin}
-        while True:
-            page = call("s3", "list_objects_v2", **asked)
-            yield from (found["Key"].removeprefix(self._prefix) for found in page.get("Contents", ()))
-            if not page.get("IsTruncated"):
-                return
-            asked["ContinuationToken"] = page["NextContinuationToken"]
+        return (found["Key"].removeprefix(self._prefix) for found in listed(self._bucket, self._prefix + begin))
 
     def _put(self, name: str, body: bytes, content_type: str, **condition: str) -> None:
-        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        at = {"Bucket": self._bucket, "Key": self._prefix + name}
-        call("s3", "put_object", **at, Body=body, ContentType=content_type, ChecksumSHA256=digest, **condition)
+        ask("put_object", _IS_THERE, Bucket=self._bucket, Key=self._prefix + name, ContentType=content_type, **checked(body), **condition)
 
 
 def version_of(bucket: str, key: str) -> str | None:
     """What names an object's very bytes: its version id, else its ETag; None where there is no such object."""
-    from botocore.exceptions import ClientError
-
     try:
-        answer = call("s3", "head_object", Bucket=bucket, Key=key)
-    except ClientError:
+        answer = ask("head_object", MISSING, Bucket=bucket, Key=key)
+    except Refused:
         return None
     version = answer.get("VersionId", "null")
     return str(version) if version != "null" else str(answer["ETag"]).strip('"')
@@ -63,12 +52,7 @@ def version_of(bucket: str, key: str) -> str | None:
 def listing_version(bucket: str, prefix: str) -> str | None:
     """What names the objects under a prefix and their bytes: a digest of keys and ETags; None where there are none."""
     digest, found = hashlib.sha256(), False
-    asked = {"Bucket": bucket, "Prefix": prefix}
-    while True:
-        page = call("s3", "list_objects_v2", **asked)
-        for entry in page.get("Contents", ()):
-            found = True
-            digest.update(f"{entry['Key']}\0{entry['ETag']}\n".encode())
-        if not page.get("IsTruncated"):
-            return digest.hexdigest()[:32] if found else None
-        asked["ContinuationToken"] = page["NextContinuationToken"]
+    for entry in listed(bucket, prefix):
+        found = True
+        digest.update(f"{entry['Key']}\0{entry['ETag']}\n".encode())
+    return digest.hexdigest()[:32] if found else None

@@ -1,12 +1,18 @@
-"""Requests to S3 that may be answered "no", and bodies that come whole or not at all."""
+"""Requests to S3 that may be answered "no", lists of any length, and bodies that come and go whole or not at all."""
 
+import base64
+import hashlib
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from app.errors import Invalid
 from app.storage.aws_clients import call, is_lost, time_left, unavailable
 from app.storage.aws_errors import codes_of
 
+# "Object key naming guidelines": in UTF-8.
+MOST_KEY_BYTES = 1024
 MISSING = frozenset({"404", "405", "MethodNotAllowed", "NoSuchKey", "NoSuchVersion"})
 # A body that is slower than this, after a while, is not on its way but stuck.
 _LONGEST_WAIT_S, _SLOWEST_BYTES_PER_S = 10.0, 500_000
@@ -20,6 +26,20 @@ class Refused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+def key_of(prefix: str, name: str) -> str:
+    """The key of a name below a prefix.
+
+    :raises Invalid: for one that is longer than S3 takes.
+    """
+    key = prefix + name
+    if (length := len(key.encode())) > MOST_KEY_BYTES:
+        raise Invalid(
+            f"What is written would have a key of {length} bytes, and S3 takes at most {MOST_KEY_BYTES:,}; shorten the name of the input, "
+            "the folders that it is in, or the output's prefix."
+        )
+    return key
 
 
 def ask(operation: str, refusals: frozenset[str], /, **arguments: Any) -> dict[str, Any]:
@@ -37,6 +57,22 @@ def ask(operation: str, refusals: frozenset[str], /, **arguments: Any) -> dict[s
             raise Refused(min(found)) from error
         raise unavailable("s3", operation) from error
     return answer
+
+
+def listed(bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
+    """What ListObjectsV2 tells of each object under a prefix, asked for a page of a thousand at a time."""
+    asked = {"Bucket": bucket, "Prefix": prefix}
+    while True:
+        page = call("s3", "list_objects_v2", **asked)
+        yield from page.get("Contents", ())
+        if not page.get("IsTruncated"):
+            return
+        asked["ContinuationToken"] = page["NextContinuationToken"]
+
+
+def checked(body: bytes) -> dict[str, Any]:
+    """A body with the SHA-256 that S3 compares it with."""
+    return {"Body": body, "ChecksumSHA256": base64.b64encode(hashlib.sha256(body).digest()).decode()}
 
 
 def body_of(stream: Any, length: int) -> bytes | None:

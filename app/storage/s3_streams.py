@@ -181,6 +181,11 @@ class S3Place:
         """A small file, its checksum compared; None where there is none."""
         return S3Storage(self._bucket).get(key_of(self._prefix, name))
 
-    def create(self, name: str, content_type: str) -> S3Output:
+    def size(self, name: str) -> int | None:
+        """A file's bytes; None where there is none."""
+        found = S3Source.find(self._bucket, key_of(self._prefix, name))
+        return None if found is None else found.size
+
+    def create(self, name: str, content_type: str, *, replace: bool = False) -> S3Output:
         """A new file."""
-        return S3Output(self._bucket, key_of(self._prefix, name), content_type)
+        return S3Output(self._bucket, key_of(self._prefix, name), content_type, replace=replace)

@@ -57,8 +57,11 @@ class SummaryTrigger:
     def _written(self, batch: Batch, total: int) -> dict[str, Any]:
         kept = S3Parts(batch.output_bucket, batch.output_prefix)
         counted = parts.counted(name for folder in (parts.PARTS, parts.ERRORS) for name in kept.names(folder))
-        if counted.rows > total:
-            raise Invalid(f"There are parts of {counted.rows} rows where the input has {total}: another run has written here.")
+        if counted.repeated or counted.end > total:
+            raise Invalid(
+                f"Of the input's {total} rows the parts tell of {counted.rows} up to row {counted.end}, and of {counted.repeated} more than "
+                "once: another run, or one with other batches, has written here. Start one with another output."
+            )
         found = {
             "rows": total,
             "answered": counted.rows - counted.failed,

@@ -15,7 +15,7 @@ from app.batches import parts
 from app.batches.items import Item
 from app.batches.machine_errors import TooManyFailedRows, raised
 from app.batches.machine_run import Batch, batch_of, check_output
-from app.errors import Invalid, Problem, UnknownVersion
+from app.errors import DeadlineExceeded, Invalid, Problem, UnknownVersion
 from app.observability import Observer
 from app.prediction import PredictionRequest, Predictor
 from app.report import Report
@@ -23,6 +23,9 @@ from app.storage.aws_clients import within
 from app.storage.s3_parts import S3Parts
 from app.triggers.records import Times, times_of
 
+# From its beginning, a batch of rows is answered and written within so many seconds: its task has 60 of the machine's, of which a cold
+# start takes some, and a function that goes on after that works for nobody. Files have what the function has.
+RUN_S, WRITE_S = 40.0, 50.0
 _SUFFIXES = {"csv": ".csv", "jsonl": ".jsonl"}
 
 
@@ -59,19 +62,21 @@ class DistributedMapTrigger:
         self._allowed_outputs = tuple(allowed_outputs)
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        """Counts of rows, of bad rows, and the key of the answers; empty where no row has one.
+        """Counts of rows, of bad rows, and the key of the answers, of the first where there are several; empty where no row has one.
 
         :raises BatchInterrupted: where trying again may help.
         :raises BatchRefused: where it does not.
         :raises TooManyFailedRows: after all is written.
         """
-        times, started, report = times_of(context), time.perf_counter(), Report()
+        times, began, started, report = times_of(context), time.monotonic(), time.perf_counter(), Report()
         request_id = str(getattr(context, "aws_request_id", ""))
         code = ""
         try:
             batch = batch_of(event["BatchInput"])
             check_output(batch, self._allowed_outputs)
             items = rows.items_of(event["Items"])
+            if batch.input_format != "objects":
+                times = Times(min(times.run, began + RUN_S), min(times.write, began + WRITE_S))
             with within(times.write):
                 found, why = self._batch(items, batch, times, report)
         except Problem as problem:
@@ -89,8 +94,16 @@ class DistributedMapTrigger:
         return found
 
     def _batch(self, items: list[Item], batch: Batch, times: Times, report: Report) -> tuple[dict[str, Any], str]:
+        found = [self._part(run, batch, times, report) for run in rows.runs_of(items)]
+        key = next((key for _, key, _ in found if key), "")
+        return {"rows": len(items), "failed": sum(failed for failed, _, _ in found), "key": key}, next(
+            (why for _, _, why in found if why), ""
+        )
+
+    def _part(self, items: list[Item], batch: Batch, times: Times, report: Report) -> tuple[int, str, str]:
+        """Bad rows, the key of the answers, and why the first row is bad."""
         kept = S3Parts(batch.output_bucket, batch.output_prefix)
-        span = parts.span_of([item.number for item in items])
+        span = parts.span_of(items[0].number, len(items))
         name = next((name for folder in (parts.PARTS, parts.ERRORS) for name in kept.names(f"{folder}{span}-") if parts.is_whole(name)), "")
         why = ""
         if not name:
@@ -100,20 +113,24 @@ class DistributedMapTrigger:
                 answered = self._rows(items, batch, times, report)
             name, why = _write(kept, span, answered, batch), _reason(answered)
         key = batch.output_prefix + name if name.startswith(parts.PARTS) else ""
-        return {"rows": len(items), "failed": parts.failed_in(name), "key": key}, why
+        return parts.failed_in(name), key, why
 
     def _rows(self, items: list[Item], batch: Batch, times: Times, report: Report) -> rows.Answered:
         def predict(body: bytes, content_type: str, accept: str) -> bytes:
             request = PredictionRequest(
                 body, batch.model or None, batch.model_version or None, content_type=content_type, accept=accept, deadline=times.run
             )
-            answer = self._predictor.answer(request, report).body
+            try:
+                answer = self._predictor.answer(request, report).body
+            except DeadlineExceeded as error:
+                raise DeadlineExceeded(f"{len(items)} rows are not answered in {RUN_S:g} s; lower max_items_per_batch.") from error
             if batch.digest and batch.digest != report.digest:
                 raise UnknownVersion("The model is not the one that the run was started for any more; start another run.")
             return answer
 
+        before = report.rows
         answered = rows.answer(items, predict, table=batch.input_format == "csv", output_format=batch.output_format)
-        report.rows = len(items) - len(answered.bad)
+        report.rows = before + len(items) - len(answered.bad)
         return answered
 
     def _objects(self, items: list[Item], batch: Batch, times: Times) -> rows.Answered:

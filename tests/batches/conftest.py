@@ -21,7 +21,9 @@ def file_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # As the project's own, and exact: a matrix product of one row may be rounded otherwise than that of many.
     features = 'features = ["sepal_length", "sepal_width", "petal_length", "petal_width"]\n'
     graphs.put(folder, "flowers", graphs.identity(T.FLOAT, ["n", 4]), toml=features + REFUSING)
+    graphs.put(folder, "strict", (folder / "iris" / "1" / "model.onnx").read_bytes(), toml=REFUSING)
     graphs.put(folder, "text", graphs.identity(T.STRING, ["n", 2]))
+    graphs.put(folder, "lone", graphs.identity(T.FLOAT, ["n", 1]))
     graphs.put(folder, "free", graphs.identity(T.FLOAT, ["n", "k"]))
     graphs.put(folder, "fixed", graphs.identity(T.FLOAT, [3]))
     graphs.put(folder, "pair", graphs.two_inputs())

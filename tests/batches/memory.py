@@ -29,9 +29,12 @@ class MemoryPlace:
     def read(self, name: str) -> bytes | None:
         return self.files.get(name)
 
+    def size(self, name: str) -> int | None:
+        return len(self.files[name]) if name in self.files else None
+
     @contextmanager
-    def create(self, name: str, content_type: str) -> Iterator["MemoryOutput"]:
-        yield MemoryOutput(self, name)
+    def create(self, name: str, content_type: str, *, replace: bool = False) -> Iterator["MemoryOutput"]:
+        yield MemoryOutput(self, name, replace=replace)
 
     def named(self, ending: str) -> bytes | None:
         """The one file whose name ends so."""
@@ -41,14 +44,14 @@ class MemoryPlace:
 
 
 class MemoryOutput:
-    def __init__(self, place: MemoryPlace, name: str) -> None:
-        self._place, self._name, self._parts = place, name, list[bytes]()
+    def __init__(self, place: MemoryPlace, name: str, *, replace: bool) -> None:
+        self._place, self._name, self._replace, self._parts = place, name, replace, list[bytes]()
 
     def write(self, data: bytes) -> None:
         self._parts.append(data)
 
     def commit(self) -> bool:
-        if self._name in self._place.files:
+        if self._name in self._place.files and not self._replace:
             return False
         self._place.files[self._name] = b"".join(self._parts)
         self._place.committed.append(self._name)

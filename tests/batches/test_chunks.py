@@ -187,3 +187,20 @@ def test_records_end_where_the_codec_says(text: str, size: int) -> None:
     assert data == b"".join(blocks)
     assert found == [begin + start.offset for begin, block in zip(begins, blocks, strict=True) for start in lines.records(block)]
     assert len(found) == sum(map(lines.count_records, blocks))
+
+
+@pytest.mark.parametrize("before", [0, 10, 900_000])
+@pytest.mark.parametrize("name", ["t.jsonl", "t.csv"])
+def test_the_longest_row_is_the_same_in_every_file(
+    signature: Callable[[str], Signature], monkeypatch: pytest.MonkeyPatch, name: str, before: int
+) -> None:
+    """Whether a row is too long depends on the row alone: not on what is before and after it in the file."""
+    monkeypatch.setattr(lines, "MOST_ROW_BYTES", 100_000)
+    row, filler = b"1" + b" " * 99_999, b"1\n" * (before // 2)
+
+    for after in (b"", b"1\n" * 300_000):
+        assert before // 2 + 1 + len(after) // 2 == sum(
+            chunk.rows for chunk in cut(name, filler + row + b"\n" + after, 1000, signature("lone"))
+        )
+        with pytest.raises(Problem, match=f"line {before // 2 + 1}: a row of over 100000 bytes"):
+            cut(name, filler + row + b" \n" + after, 1000, signature("lone"))

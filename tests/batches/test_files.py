@@ -189,7 +189,7 @@ def test_messages_name_the_place_in_the_file(predictor: FilePredictor) -> None:
 @settings(deadline=None, max_examples=40)
 @given(bad=st.sets(st.integers(0, 29)), size=st.sampled_from((1, 100, 10**6)))
 def test_bad_rows_of_arrays_and_tables(predictor: FilePredictor, bad: set[int], size: int) -> None:
-    """A row that is refused is NaN in an array, null in a table and in JSON Lines: every other row stays where it was."""
+    """A row that is refused is NaN in an array, beside which it is said, and null in JSON Lines: every other row stays where it was."""
     array = np.arange(90, dtype=np.float32).reshape(30, 3)
     array[sorted(bad), 1] = np.nan
     content = {
@@ -203,13 +203,14 @@ def test_bad_rows_of_arrays_and_tables(predictor: FilePredictor, bad: set[int], 
         found = place.named("predictions")
         assert named == [(line, row) for line, row, _ in errors_of(place)]
         assert len(bad) == made.failures
-        if found is None:
-            assert 30 == len(bad)
-        elif name.endswith(".jsonl"):
+        assert found is not None
+        if name.endswith(".jsonl"):
             assert [None if row in bad else array[row].tolist() for row in range(30)] == [json.loads(line) for line in found.splitlines()]
         else:
             got = np.load(io.BytesIO(found))
-            got = got if name.endswith(".npy") else got["y"]
+            failed = got["failed"].tolist() if bad else [False] * 30
+            assert [row in bad for row in range(30)] == failed
+            got = got if name.endswith(".npy") and not bad else got["y"]
             assert [row in bad for row in range(30)] == np.isnan(got).all(axis=1).tolist()
             assert array[~np.isnan(array).any(axis=1)].tolist() == got[~np.isnan(got).any(axis=1)].tolist()
 
@@ -231,6 +232,64 @@ def test_bad_rows_of_tables(predictor: FilePredictor, kind: str) -> None:
     assert [(1, 1, "not-finite"), (10, 10, "not-finite")] == errors_of(place)
     assert [None if row in {0, 9} else [float(row)] * 3 for row in range(12)] == found
     assert b"row 10 of column" in (place.named("errors.jsonl") or b"")
+
+
+ALL_BAD: dict[str, tuple[str, bytes, str]] = {
+    "csv": ("iris", b"1,2,x,4\n" * 3, ",,,"),
+    "names.csv": ("iris", NAMES + b"1,2,x,4\n" * 3, ",,,"),
+    "three.csv": ("echo", b"1,x,3\n" * 3, ",,"),
+    "jsonl": ("free", b'{"a": 1}\n' * 3, "null"),
+}
+
+
+@pytest.mark.parametrize("case", ALL_BAD)
+def test_a_file_of_bad_rows_alone_has_its_rows(predictor: FilePredictor, case: str) -> None:
+    """Where every row fails, predictions have a row for each all the same, as wide as the model's answers are."""
+    model, content, blank = ALL_BAD[case]
+    made, place = predict(predictor, case if "." in case else f"t.{case}", content, model=model)
+    found = (place.named("predictions") or b"").decode().splitlines()
+    names = (
+        ["output_label," + ",".join(f"output_probability[{label}]" for label in ("setosa", "versicolor", "virginica"))]
+        if case == "names.csv"
+        else []
+    )
+
+    assert (3, 3, [*names, *[blank] * 3]) == (made.rows, made.failures, found)
+    assert made.predictions_bytes == len(place.files[made.predictions or ""])
+
+
+def test_tables_of_bad_rows_alone(predictor: FilePredictor) -> None:
+    """Arrays and tables of failed rows alone have the rows as well: zeros that are marked as failed, and nulls."""
+    content = b"1,2,x,4\n" * 3
+    _, arrays = predict(predictor, "t.csv", content, model="iris", accept="application/x-npz")
+    _, tables = predict(predictor, "t.csv", content, model="iris", accept="application/vnd.apache.parquet")
+    found = np.load(io.BytesIO(arrays.named("predictions.npz") or b""))
+
+    assert ([0, 0, 0], [True] * 3, (3, 3)) == (found["output_label"].tolist(), found["failed"].tolist(), found["output_probability"].shape)
+    assert [None] * 3 == read_table(tables.named("predictions") or b"", "parquet")["output_label"].to_pylist()
+
+
+def test_rows_of_any_width_that_all_fail(predictor: FilePredictor) -> None:
+    """Where the width of an answer follows that of the rows, a table of bad rows alone has no predictions."""
+    made, place = predict(predictor, "t.csv", b"1,x\n2,y\n", model="free")
+
+    assert (2, None) == (made.failures, made.predictions)
+    assert [f"{made.folder}/errors.jsonl", f"{made.folder}/manifest.json"] == place.committed
+
+
+def test_zeros_are_told_from_failures(predictor: FilePredictor) -> None:
+    """An array of whole numbers in which rows failed comes as an archive that says which; one without failures comes alone."""
+    good = np.array([[1.0, 2, 3, 4]] * 4, np.float32)
+    bad = good.copy()
+    bad[2, 0] = np.inf
+    wanted: dict[str, Any] = {"model": "strict", "accept": "application/x-npy", "outputs": ("output_label",)}
+    _, alone = predict(predictor, "t.npy", npy(good), **wanted)
+    made, both = predict(predictor, "t.npy", npy(bad), **wanted)
+    found = np.load(io.BytesIO(both.named("predictions.npz") or b""))
+
+    assert (4,) == np.load(io.BytesIO(alone.named("predictions.npy") or b"")).shape
+    assert ({"output_label", "failed"}, "application/x-npz") == (set(found), made.content_type)
+    assert [False, False, True, False] == found["failed"].tolist()
 
 
 def test_failed_rows_can_be_left_out(predictor: FilePredictor) -> None:
@@ -279,6 +338,24 @@ def test_the_same_file_is_predicted_once(predictor: FilePredictor) -> None:
     assert [f"{first.folder}/predictions.csv", f"{first.folder}/manifest.json"] == place.committed
     assert first.folder.startswith("t/")
     assert first.folder != predict(counting, "in/t.csv", content + b"1,2,3,4\n")[0].folder
+
+
+@pytest.mark.parametrize("gone", ["predictions.csv", "errors.jsonl"])
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_manifest_alone_is_not_done(predictor: FilePredictor, gone: str, damaged: bool) -> None:
+    """What a manifest tells of is looked for, with its size: where it is not there, the file is predicted again."""
+    content = csv_of(iris(20)) + b"1,x,1,1\n"
+    made, place = predict(predictor, "t.csv", content)
+    before = dict(place.files)
+    name = f"{made.folder}/{gone}"
+    if damaged:
+        place.files[name] = before[name][:-1]
+    else:
+        del place.files[name]
+    again, _ = predict(predictor, "t.csv", content, place)
+
+    assert (False, before[name]) == (again.found, place.files[name])
+    assert predict(predictor, "t.csv", content, place)[0].found
 
 
 def test_somebody_else_was_faster(predictor: FilePredictor) -> None:

@@ -73,7 +73,37 @@ def test_what_the_living_write_is_not_cleared_away(tmp_path: Path) -> None:
     with place.create("b.txt", "") as first, place.create("b.txt", ""):
         assert 2 == len(files_in(tmp_path))
         assert first.commit()
+    assert ["b.txt"] == files_in(tmp_path)
 
+    (tmp_path / ".b.txt.0000.part").write_bytes(b"left")
+    with place.create("b.txt", ""):
+        assert b"" == place.read("b.txt")
+        assert 2 == len(files_in(tmp_path))
+    (tmp_path / ".b.txt.0000.part").write_bytes(b"left")
+
+    assert (b"", ["b.txt"]) == (place.read("b.txt"), files_in(tmp_path))
+
+
+def test_what_came_to_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    """Folders that were made for a file go with it where it is not committed, but those that hold anything."""
+    place = LocalPlace(tmp_path / "out")
+    with place.create("a/b/c.txt", "") as output:
+        output.write(b"half")
+    with place.create("a/d/c.txt", "") as output, place.create("a/e/c.txt", ""):
+        assert output.commit()
+
+    assert ["a", "a/d", "a/d/c.txt"] == sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*"))
+
+
+def test_what_is_there_can_be_replaced(tmp_path: Path) -> None:
+    """A file that is to take another's place does, and sizes are those of what is there."""
+    place = LocalPlace(tmp_path)
+    for content in (b"first", b"the second"):
+        with place.create("b.txt", "", replace=True) as output:
+            output.write(content)
+            assert output.commit()
+
+    assert (b"the second", 10, None) == (place.read("b.txt"), place.size("b.txt"), place.size("c.txt"))
     assert ["b.txt"] == files_in(tmp_path)
 
 
@@ -107,9 +137,10 @@ def test_a_changed_file_writes_nothing(tmp_path: Path, predictor: FilePredictor)
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     """A path that is no file is said to be none."""
-    for path in (tmp_path / "nowhere.csv", tmp_path):
-        with pytest.raises(SettingError, match="cannot be read"):
-            LocalSource(path)
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path, says in {"nowhere.csv": "No such file", ".": "not a regular file", "pipe.csv": "not a regular file"}.items():
+        with pytest.raises(SettingError, match=f"cannot be read: .*{says}"):
+            LocalSource(tmp_path / path)
 
 
 def peak(models: Path, file: Path, out: Path, *waits: str) -> subprocess.Popen[str]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app import cli
@@ -81,9 +82,12 @@ def test_a_folder_of_files(models: Path, tmp_path: Path) -> None:
     ended = command("batch", str(folder), str(tmp_path / "out"), models=models)
 
     assert 1 == ended.returncode
-    assert ["a.csv", "c.jsonl"] == [Path(made["source"]["name"]).name for made in printed(ended)]
-    assert 1 == len(ended.stderr.splitlines())
+    *done, passed_over = printed(ended)
+    assert ["a.csv", "c.jsonl"] == [Path(made["source"]["name"]).name for made in done]
+    assert {"passed_over": {"unknown": 1, "names": [f"{folder}/notes.txt"], "predictions": 0}} == passed_over
+    assert 2 == len(ended.stderr.splitlines())
     assert b"b.csv: line 1: There is no column 'a'" in ended.stderr
+    assert b"passed over: 1 that end in none of .csv" in ended.stderr
 
 
 def test_other_formats_models_and_rows(models: Path, tmp_path: Path) -> None:
@@ -104,7 +108,9 @@ def test_other_formats_models_and_rows(models: Path, tmp_path: Path) -> None:
         (["EMPTY", "OUT"], "holds no file"),
         (["FILE", "FILE"], "predictions go into a folder"),
         (["FILE", "OUT", "--model", "ghost"], "the models are"),
-        (["--local", "s3://bucket/prefix/", "OUT"], "names no object"),
+        (["--local", "s3:///prefix/", "OUT"], "names no bucket"),
+        (["FILE", "FILE/out"], "cannot be made: Not a directory"),
+        (["PIPE", "OUT"], "is not a regular file"),
         (["s3://bucket/in.csv", "s3://bucket/out/"], "--state-machine"),
     ],
 )
@@ -112,12 +118,136 @@ def test_mistakes_are_one_line(models: Path, tmp_path: Path, arguments: list[str
     """A mistake ends with a sentence, and s3:// without --local is the batch machine's."""
     (tmp_path / "t.csv").write_text(GOOD)
     (tmp_path / "empty").mkdir()
-    places = {"OUT": str(tmp_path / "out"), "FILE": str(tmp_path / "t.csv"), "EMPTY": str(tmp_path / "empty")}
-    ended = command("batch", *[places.get(argument, argument) for argument in arguments], models=models)
+    os.mkfifo(tmp_path / "pipe.csv")
+    places = {"OUT": "out", "FILE": "t.csv", "EMPTY": "empty", "PIPE": "pipe.csv", "FILE/out": "t.csv/out"}
+    ended = command("batch", *[str(tmp_path / places[one]) if one in places else one for one in arguments], models=models)
 
-    assert (1, b"") == (ended.returncode, ended.stdout)
+    assert (1, b"", 1) == (ended.returncode, ended.stdout, len(ended.stderr.splitlines()))
     assert says in ended.stderr.decode()
     assert "Traceback" not in ended.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--threads", "0"], "argument --threads: '0' is not a whole number from 1 on."),
+        (["--max-failures", "-1"], "argument --max-failures: '-1' is neither a whole number of rows"),
+        (["--max-failures", "100%"], "nor a share from 0% to under 100%"),
+    ],
+)
+def test_wrong_numbers_are_told(models: Path, arguments: list[str], says: str) -> None:
+    """A number that cannot be is said to be so, with those that can."""
+    ended = command("batch", "t.csv", "out", *arguments, models=models)
+
+    assert (2, True) == (ended.returncode, says in ended.stderr.decode())
+
+
+def test_one_file_does_not_stop_the_others(models: Path, tmp_path: Path) -> None:
+    """What cannot be read of a folder is a line with its reason each and makes the exit code 1; everything else is done."""
+    folder = tmp_path / "in"
+    for name in ("a", "locked", "unlisted", "unopened", "z"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / f"{name}.csv").write_text(GOOD)
+    (folder / "dangling.csv").symlink_to("nowhere")
+    (folder / "linked").symlink_to(folder)
+    os.mkfifo(folder / "pipe.csv")
+    (folder / os.fsdecode(b"bad\xff\x1b[31m.csv")).write_text(GOOD)
+    for path, mode in {"locked/locked.csv": 0, "unlisted": 0, "unopened": 0o600}.items():
+        (folder / path).chmod(mode)
+    # What root may not do is not looked at otherwise.
+    bound = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"] if os.geteuid() == 0 else []
+    environment = {"PATH": os.environ["PATH"], "MODEL_DIR": str(models)}
+    run = [*bound, sys.executable, "-m", "app", "batch", str(folder), str(tmp_path / "out")]
+    ended = subprocess.run(run, cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False)
+    for name in ("unlisted", "unopened"):
+        (folder / name).chmod(0o700)
+    told = ended.stderr.decode()
+
+    assert 1 == ended.returncode
+    assert ["a.csv", "z.csv"] == [Path(made["source"]["name"]).name for made in printed(ended)[:-1]]
+    assert [f"{folder}/linked"] == printed(ended)[-1]["passed_over"]["names"]
+    assert 7 == len(told.splitlines())
+    for reason in (
+        "dangling.csv' cannot be read: No such file",
+        "pipe.csv' cannot be read: it is not a regular file",
+        "bad\\udcff\\u001b[31m.csv' cannot be read: its name is not UTF-8",
+        "locked.csv' cannot be read: Permission denied",
+        "unlisted' cannot be read: Permission denied",
+        "unopened.csv' cannot be read: Permission denied",
+    ):
+        assert reason in told
+
+
+def test_predictions_are_not_predicted(models: Path, tmp_path: Path) -> None:
+    """A folder that predictions are written into can be predicted again and again: only what was not written here is."""
+    folder = tmp_path / "loop"
+    folder.mkdir()
+    (folder / "t.csv").write_text(GOOD + "1,2,x,4\n")
+    ended = [command("batch", str(folder), str(folder), models=models) for _ in range(3)]
+
+    assert [[False], [True], [True]] == [[made["done_before"] for made in printed(one) if "rows" in made] for one in ended]
+    assert {"passed_over": {"unknown": 0, "names": [], "predictions": 3}} == printed(ended[2])[-1]
+    assert b"passed over: 3 that batch has written." in ended[2].stderr
+    assert ["errors.jsonl", "manifest.json", "predictions.csv", "t.csv"] == files_in(folder)
+
+
+def test_a_full_disk_is_one_line(models: Path, tmp_path: Path) -> None:
+    """Where predictions cannot be written that is one line, nothing half is left, and a file that still fits is done."""
+    (tmp_path / "a.csv").write_text(GOOD * 50_000)
+    (tmp_path / "b.csv").write_text(GOOD)
+    line = f"ulimit -f 64; exec {sys.executable} -m app batch --quiet {tmp_path}/a.csv {tmp_path}/b.csv {tmp_path}/out"
+    environment = {"PATH": os.environ["PATH"], "MODEL_DIR": str(models)}
+    ended = subprocess.run(["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False)
+
+    assert (1, 1) == (ended.returncode, len(ended.stderr.splitlines()))
+    assert b"a.csv: The folder for predictions cannot be used: File too large." in ended.stderr
+    assert (2, ["manifest.json", "predictions.csv"]) == (printed(ended)[0]["rows"], files_in(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    ("target", "says"), [("/dev/full", b"onnx-lambda batch: standard output cannot be written: No space left on device.\n"), ("", b"")]
+)
+def test_nobody_reads_the_result(models: Path, tmp_path: Path, target: str, says: bytes) -> None:
+    """A full disk under standard output is one line, and a reader that has gone is none; the exit code is 1."""
+    (tmp_path / "t.csv").write_text(GOOD)
+    read, write = os.pipe()
+    os.close(read)
+    if target:
+        os.close(write)
+        write = os.open(target, os.O_WRONLY)
+    environment = {"PATH": os.environ["PATH"], "MODEL_DIR": str(models)}
+    run = [sys.executable, "-m", "app", "batch", str(tmp_path / "t.csv"), str(tmp_path / "out")]
+    ended = subprocess.run(run, cwd=ROOT, env=environment, stdout=write, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(write)
+
+    assert (1, says) == (ended.returncode, ended.stderr)
+
+
+def test_messages_are_of_this_command_and_printable(models: Path, tmp_path: Path) -> None:
+    """Messages name this command's options, and nothing of a file reaches the terminal that it would obey."""
+    (tmp_path / "named.csv").write_text("\x1b]0;x\x07,b\x00,c,\x9bd\n1,2,3,4\n")
+    (tmp_path / "\x1b[2Jt.csv").write_text("a,b,c,d\n")
+    np.save(tmp_path / "t.npy", np.ones((2, 4), np.float32))
+    out = str(tmp_path / "out")
+    names = command("batch", str(tmp_path / "named.csv"), str(tmp_path / "\x1b[2Jt.csv"), out, models=models).stderr.decode()
+    several = command("batch", str(tmp_path / "t.npy"), out, "--format", "npy", models=models)
+    one = command("batch", str(tmp_path / "t.npy"), out, "--format", "npy", "--outputs", "output_label", models=models)
+
+    assert set() == {character for character in names if not character.isprintable()} - {"\n"}
+    assert "\\u001b]0;x\\u0007" in names
+    assert "--header absent says it has none" in names
+    assert (1, True) == (several.returncode, b"choose one with --outputs output_probability" in several.stderr)
+    assert (0, "predictions.npy") == (one.returncode, printed(one)[0]["predictions"]["name"].rpartition("/")[2])
+
+
+def test_a_line_of_names_can_be_said_to_be_none(models: Path, tmp_path: Path) -> None:
+    """With --header absent a first line of no numbers is a bad row, and with present one of numbers is names."""
+    (tmp_path / "t.csv").write_text("a,b,c,d\n" + GOOD)
+    arguments = "batch", str(tmp_path / "t.csv"), str(tmp_path / "out")
+    absent, present = (command(*arguments, "--header", said, models=models) for said in ("absent", "present"))
+
+    assert (3, 3, 1) == (absent.returncode, printed(absent)[0]["rows"], printed(absent)[0]["failures"])
+    assert (1, True) == (present.returncode, b"There is no column 'a'" in present.stderr)
 
 
 def started(models: Path, file: Path, out: Path, stderr: int) -> "subprocess.Popen[bytes]":
@@ -173,8 +303,19 @@ def test_objects_of_s3_on_this_machine(models: Path, monkeypatch: pytest.MonkeyP
         body = call("s3", "get_object", Bucket=names.bucket, Key=f"out/{made['predictions']['name']}")["Body"].read()
         again = cli.main(["batch", "--local", f"{place}/in/t.csv", f"{place}/out"])
         missing = cli.main(["batch", "--local", f"{place}/in/ghost.csv", f"{place}/out"])
+        call("s3", "put_object", Bucket=names.bucket, Key="in/deeper/u.csv", Body=GOOD.encode())
+        call("s3", "put_object", Bucket=names.bucket, Key="in/notes.txt", Body=b"")
+        capsys.readouterr()
+        prefix = cli.main(["batch", "--local", f"{place}/in/", f"{place}/in/"])
+        listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        call("s3", "delete_object", Bucket=names.bucket, Key=f"in/{listed[0]['predictions']['name']}")
+        more = cli.main(["batch", "--local", f"{place}/in/", f"{place}/in/"])
+        relisted = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
-    assert (0, 0, 1) == (code, again, missing)
+    assert (0, 0, 1, 0, 0) == (code, again, missing, prefix, more)
+    assert [f"{place}/in/deeper/u.csv", f"{place}/in/t.csv"] == [one["source"]["name"] for one in listed[:-1]]
+    assert [False, True] == [one["done_before"] for one in relisted[:-1]]
+    assert {"passed_over": {"unknown": 1, "names": [f"{place}/in/notes.txt"], "predictions": 4 - 1}} == relisted[-1]
     assert 2 == len(body.splitlines())
     assert (f"{place}/in/t.csv", f"{place}/out/{made['predictions']['name'].rpartition('/')[0]}") == (
         made["source"]["name"],

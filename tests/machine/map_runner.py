@@ -59,7 +59,7 @@ class Execution:
             self._state, self._data = (found, self._data) if state["Type"] == "Choice" else (state["Next"], found)
 
     def _pass(self, state: dict[str, Any], data: Any) -> Any:
-        return at(template(state["Parameters"], data), state["OutputPath"])
+        return at(template(state["Parameters"], data), state.get("OutputPath", "$"))
 
     def _choice(self, state: dict[str, Any], data: Any) -> str:
         chosen = (rule["Next"] for rule in state["Choices"] if at(data, rule["Variable"]) == rule["StringEquals"])
@@ -200,8 +200,8 @@ def value_of(text: str, data: Any, context: Any) -> Any:
         return at(context, text[1:])
     if text.startswith("$"):
         return at(data, text)
-    if merged := re.fullmatch(r"States\.JsonMerge\(States\.StringToJson\('(.*)'\), \$, false\)", text):
-        return {**json.loads(merged[1]), **data}
+    if merged := re.fullmatch(r"States\.JsonMerge\((\$\S+), (\$\S+), false\)", text):
+        return {**at(data, merged[1]), **at(data, merged[2])}
     formatted = re.fullmatch(r"States\.Format\('(.*)', (\$\S+)\)", text)
     assert formatted, text
     return formatted[1].replace("{}", str(at(data, formatted[2])))

@@ -1,7 +1,10 @@
 """The state machine's definition: what each checker of Step Functions' language that works offline says of it."""
 
 import json
+import re
+from collections.abc import Iterator
 from importlib.resources import files
+from typing import Any
 
 import cfnlint.data.schemas.other.step_functions as schemas
 import jsonschema
@@ -14,6 +17,8 @@ from tests.machine import definition
 from tests.machine.map_runner import PAYLOAD_BYTES
 from tests.machine.moto_machine import reduced
 
+# What Lambda answers without having invoked anything, or at its own fault.
+AT_ONCE = {"Lambda.TooManyRequestsException", "Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"}
 MAPS = {name: state for name, state in definition.machine()["States"].items() if state["Type"] == "Map"}
 
 
@@ -36,7 +41,7 @@ def test_names_of_states() -> None:
     assert len({*states, *inner}) == len(states) + len(inner)
 
     nexts = {state["Next"] for state in states.values() if "Next" in state} | {rule["Next"] for rule in states["Reader"]["Choices"]}
-    assert nexts | {"UnknownFormat", "Defaults"} == set(states)
+    assert nexts | {"UnknownFormat", definition.machine()["StartAt"]} == set(states)
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -53,8 +58,46 @@ def test_every_map(name: str) -> None:
     assert state["ResultWriter"]["Resource"].endswith(":s3:putObject")
     config, (child,) = state["ItemProcessor"]["ProcessorConfig"], state["ItemProcessor"]["States"].values()
     assert "DISTRIBUTED" == config["Mode"]
-    # An Express execution ends after five minutes ("Quotas related to state executions").
-    assert child["TimeoutSeconds"] < (300 if config["ExecutionType"] == "EXPRESS" else 1000)
+    assert ("STANDARD", 1) == (config["ExecutionType"], state["ItemBatcher"].get("MaxItemsPerBatch")) or name != "Objects"
+    if config["ExecutionType"] == "EXPRESS":
+        # An Express execution ends after five minutes ("Quotas related to state executions").
+        assert longest_s(child) < 300
+    else:
+        assert child["TimeoutSeconds"] > 900, "the function's own time"
+
+
+def longest_s(task: dict[str, Any]) -> float:
+    """Seconds until a task gives up at the latest: what Lambda itself refuses comes at once, all else may take the whole time each try."""
+    attempts, waits = 1, 0.0
+    for rule in task["Retry"]:
+        waits += sum(min(rule["MaxDelaySeconds"], rule["IntervalSeconds"] * rule["BackoffRate"] ** n) for n in range(rule["MaxAttempts"]))
+        is_slow = not set(rule["ErrorEquals"]) <= AT_ONCE
+        waits += 0 if is_slow else rule["MaxAttempts"]
+        attempts += rule["MaxAttempts"] if is_slow else 0
+    return float(attempts * task["TimeoutSeconds"] + waits)
+
+
+def test_literals_of_functions() -> None:
+    """No literal of an intrinsic function holds what would have to be escaped, but for Format's places, and functions stand where they may.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions.html, "Reserved characters" and "Fields that support".
+    """
+    found = list(functions(definition.machine(), ()))
+    assert found
+    for where, text in found:
+        assert where[-2] in {"Parameters", "ResultSelector"} or where[-3:-1] == ("Parameters", "defaults"), where
+        assert "ResultWriter" not in where
+        for literal in re.findall(r"'((?:[^'\\]|\\.)*)'", text):
+            assert not set("'{}\\") & set(literal.replace("{}", "") if "States.Format(" in text else literal), text
+
+
+def functions(found: Any, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each intrinsic function with the names that lead to it."""
+    for name, value in found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ():
+        if isinstance(value, str) and "States." in value and str(name).endswith(".$"):
+            yield (*where, str(name)), value
+        else:
+            yield from functions(value, (*where, str(name)))
 
 
 def test_errors_that_are_tried_again() -> None:
@@ -69,7 +112,7 @@ def test_errors_that_are_tried_again() -> None:
     for task in tasks:
         named = {error for rule in task["Retry"] for error in rule["ErrorEquals"]}
         assert {"BatchInterrupted"} == named & raised
-        assert {"Lambda.TooManyRequestsException", "Lambda.ServiceException", "Sandbox.Timedout"} <= named
+        assert {"Lambda.TooManyRequestsException", "Lambda.ServiceException", "Sandbox.Timedout", "States.Timeout"} <= named
 
 
 def test_formats_and_defaults() -> None:
@@ -77,7 +120,8 @@ def test_formats_and_defaults() -> None:
     states = definition.machine()["States"]
     assert set(INPUT_FORMATS) == {rule["StringEquals"] for rule in states["Reader"]["Choices"]}
 
-    defaults = json.loads(states["Defaults"]["Parameters"]["run.$"].partition("'")[2].partition("'")[0])
+    defaults = states["Defaults"]["Parameters"]["defaults"]
+    assert "States.Format('{}map', $.output_prefix)" == defaults.pop("map_prefix.$")
     told = run_of(Asked("s3://bucket/in.csv", "s3://bucket/out/")).input
     places = {"bucket", "key", "output_bucket", "output_prefix"}
     assert set(told) - places == set(defaults)

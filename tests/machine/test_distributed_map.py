@@ -1,6 +1,7 @@
 """One batch of a Distributed Map: recognised by its exact shape, answered at once, bad rows told, written once."""
 
 import json
+import time
 from typing import Any
 
 import orjson
@@ -12,13 +13,16 @@ from app.batches import items as rows
 from app.batches.items import Item
 from app.batches.machine_errors import BatchInterrupted, BatchRefused, TooManyFailedRows
 from app.batches.machine_run import Batch
-from app.batches.parts import counted, errors_name, is_whole, part_name, span_of
 from app.errors import DeadlineExceeded, Invalid, StoreUnavailable
-from app.triggers.distributed_map import DistributedMapTrigger, is_batch
+from app.prediction import PredictionRequest, PredictionResponse
+from app.report import Report
+from app.storage.aws_clients import time_left
+from app.triggers.distributed_map import RUN_S, WRITE_S, DistributedMapTrigger, is_batch
 from app.triggers.records import Times
 from app.wiring import event_handler, wire
 from tests.jobs import aws_faults
 from tests.machine.conftest import COLUMNS, FLOWERS, Cloud, Done, event
+from tests.machine.definition import machine
 from tests.shells import Context, ThroughMangum
 
 ROW = dict(zip(COLUMNS, map(str, FLOWERS[0]), strict=True))
@@ -135,6 +139,25 @@ def test_what_passes_is_interrupted(cloud: Cloud) -> None:
         cloud.invoke(event(cloud.bucket, [ROW]))
 
     assert {} == cloud.objects()
+
+
+def test_rows_end_before_their_task_does(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the function's own time is, rows are answered and written within the task's, and one that ran out of it says what helps."""
+    asked: list[float] = []
+
+    def answer(request: PredictionRequest, report: Report | None = None) -> PredictionResponse:
+        assert request.deadline is not None
+        asked.extend((request.deadline - time.monotonic(), time_left()))
+        raise DeadlineExceeded("The time for the prediction was up.")
+
+    monkeypatch.setattr(cloud.program.predictor, "answer", answer)
+    cloud.context = lambda: Context(900_000)
+    with pytest.raises(BatchInterrupted, match="max_items_per_batch"):
+        cloud.invoke(event(cloud.bucket, [ROW]))
+
+    run_s, write_s = asked
+    assert 0 < run_s <= RUN_S < write_s + 1 <= WRITE_S + 1
+    assert WRITE_S < machine()["States"]["CsvRows"]["ItemProcessor"]["States"]["PredictCsvRows"]["TimeoutSeconds"]
 
 
 def test_the_deadline_is_no_bad_row() -> None:
@@ -265,16 +288,3 @@ def test_any_bad_rows_are_exactly_those_told(good: list[bool], output_format: st
     named = ["n"] if output_format == "csv" and expected else []
     assert [*named, *expected] == found.body.decode().split()
     assert sum(asked) <= len(good) * (2 + len(found.bad) * len(good).bit_length())
-
-
-@given(st.sets(st.integers(0, 10**8), min_size=1, max_size=50), st.integers(0, 50))
-def test_names_tell_what_was_done(indices: set[int], failed: int) -> None:
-    """A listing of names tells rows and bad rows, and sorts as the rows do; errors alone count where no row was answered."""
-    span, failed = span_of(sorted(indices)), min(failed, len(indices))
-    part, errors = part_name(span, failed, ".csv"), errors_name(span, failed)
-
-    assert is_whole(part)
-    assert (failed == len(indices)) is is_whole(errors)
-    assert (len(indices), failed, 1) == counted([part, "parts/other", "summary.json"])
-    assert span_of(sorted(indices)) == span
-    assert span_of([10**8]) > span or 10**8 in indices

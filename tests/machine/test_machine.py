@@ -8,9 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from app.batches.machine_run import Batch
+from app.errors import DeadlineExceeded
+from app.triggers.distributed_map import DistributedMapTrigger
+from app.triggers.records import Times
 from tests.machine import definition, map_runner
-from tests.machine.conftest import COLUMNS, FLOWERS, Cloud, table
+from tests.machine.conftest import COLUMNS, FLOWERS, Cloud, Done, table
 from tests.machine.map_runner import PAYLOAD_BYTES, Execution, Failed, batches, size_of
+from tests.shells import Context
 
 SMALL = {"max_items_per_batch": 4, "tolerated_failure_percentage": 20}
 
@@ -66,6 +71,30 @@ def test_a_prefix(cloud: Cloud) -> None:
 
     assert (3, 3) == (found["rows"], found["answered"])
     assert [1, 2, 3] == [json.loads(line)["rows"] for line in rows_of(cloud)]
+
+
+def test_a_file_that_takes_all_the_time_is_alone(cloud: Cloud) -> None:
+    """A file that eats an invocation's time at each try is missing, and its neighbours are not."""
+    for name in "abcd":
+        cloud.put(f"in/{name}.csv", table(2))
+
+    def predict_object(key: str, batch: Batch, times: Times) -> Done:
+        if key == "in/b.csv":
+            spent.append(key)
+        if spent:
+            raise DeadlineExceeded("the time is up")
+        return cloud.predict_object(key, batch, times)
+
+    trigger = DistributedMapTrigger(cloud.program.predictor, cloud.program.observer, predict_object)
+    spent: list[str] = []
+
+    def invoke(event: Any) -> Any:
+        spent.clear()
+        return trigger(event, Context()) if "Items" in event else cloud.invoke(event)
+
+    found = Execution(invoke, cloud.told("in/", tolerated_failure_percentage=25)).run()
+    assert (4, 3, 1) == tuple(found[name] for name in ("rows", "answered", "missing"))
+    assert ["in/a.csv", "in/c.csv", "in/d.csv"] == cloud.predicted
 
 
 @pytest.mark.parametrize("share", [25, 25.5])
@@ -153,6 +182,24 @@ def test_a_run_again_writes_the_same_objects(cloud: Cloud) -> None:
     assert first == second
     assert before == cloud.objects()
     assert 1 + 2 == cloud.server.asked("PUT"), "the summary and what Step Functions writes itself"
+
+
+@pytest.mark.parametrize("error", ["States.Timeout", "Sandbox.Timedout", "Lambda.ClientExecutionTimeoutException"])
+def test_a_batch_that_hung_is_tried_again(cloud: Cloud, error: str) -> None:
+    """A task whose time was up once is done by the next try, which finds the part where the first one went on and wrote it."""
+    cloud.put("in.csv", table(4))
+    hung: list[Any] = []
+
+    def invoke(event: Any) -> Any:
+        found = cloud.invoke(event)
+        if not hung:
+            hung.append(event)
+            raise Failed(error)
+        return found
+
+    execution = Execution(invoke, cloud.told("in.csv", **SMALL))
+    assert (4, 0) == tuple(execution.run()[name] for name in ("answered", "missing"))
+    assert [2] == execution.waits
 
 
 @pytest.mark.parametrize("after", range(6))

@@ -2,7 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from app.errors import StoreUnavailable
 from app.storage.s3_parts import S3Parts, listing_version, version_of
+from tests.jobs import aws_faults
 from tests.machine.conftest import Cloud
 
 
@@ -28,3 +32,10 @@ def test_versions(cloud: Cloud) -> None:
 
     assert 3 == len(found)
     assert 2 == len({version for version, _ in found})
+
+
+def test_another_no_is_not_there(cloud: Cloud) -> None:
+    """Only S3's word that an object is there makes it one; whatever else it refuses is told, or a part would count that nobody has."""
+    cloud.server.fail("PUT", aws_faults.answer(400, ""))
+    with pytest.raises(StoreUnavailable):
+        S3Parts(cloud.bucket, "out/").add("a", b"", "text/plain")

@@ -502,3 +502,16 @@ def test_the_error_of_the_writing_is_told(aws: Aws) -> None:
     with pytest.raises(KeyError), output:
         raise KeyError
     assert 1 == aws.server.asked("DELETE")
+
+
+@pytest.mark.parametrize("body", [b"new", LARGE])
+def test_an_output_that_replaces(aws: Aws, body: bytes) -> None:
+    """A file that is to take another's place does, in one request and in parts, and its size is told."""
+    place = S3Place(aws.names.bucket, "out/")
+    assert place.size("p.csv") is None
+    for content in (b"old", body):
+        with place.create("p.csv", TYPE, replace=True) as output:
+            output.write(content)
+            assert output.commit()
+
+    assert (len(body), body) == (place.size("p.csv"), kept(aws, "out/p.csv"))

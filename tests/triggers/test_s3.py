@@ -156,7 +156,7 @@ def test_the_same_event_twice(world: World, capsys: pytest.CaptureFixture[str]) 
     capsys.readouterr()
 
     assert {"done": 1} == answered(inbox, event)
-    assert ["HEAD", "GET"] == world.aws.server.requests
+    assert ["HEAD", "GET", "HEAD"] == world.aws.server.requests
     assert (keys, first) == (world.names(), world.read("manifest.json"))
     assert "" == capsys.readouterr().out
 
@@ -302,7 +302,7 @@ def test_a_file_that_is_refused(world: World, name: str, capsys: pytest.CaptureF
     told = json.loads(world.read("error.json"))
     assert (code, f"s3://{world.bucket}/{key}", len(body)) == (told["code"], told["source"], told["source_bytes"])
     (line,) = world.logged()
-    assert (code, "refused", told["detail"]) == (line["code"], line["outcome"], line["reason"])
+    assert (code, "refused", None) == (line["code"], line["outcome"], line.get("reason"))
     assert '"Errors":[1.0]' in capsys.readouterr().out
 
     assert {"refused": 1} == answered(inbox, event)
@@ -431,6 +431,28 @@ class Machine:
 
     def __call__(self, asked: Asked) -> None:
         self.asked.append(asked)
+
+
+@pytest.mark.parametrize("folder", ["f" * 1000, "é" * 500, "f" * 965], ids=["letters", "two bytes each", "the manifest alone would fit"])
+def test_a_key_that_leaves_no_room_for_its_results(world: World, folder: str) -> None:
+    """Where the predictions' key would be longer than S3's 1,024 bytes, that is the refusal, each file's in a place of its own."""
+    for name in ("a.csv", "b.csv"):
+        event = world.put(f"inbox/{folder}/{name}")
+        assert {"refused": 1} == answered(world.inbox(output_prefix="predictions/of/the/stack"), event)
+    listed = call("s3", "list_objects_v2", Bucket=world.bucket, Prefix="predictions/")["Contents"]
+
+    assert 2 == len(listed)
+    assert all(len(found["Key"].encode()) <= 1024 and found["Key"].endswith("/error.json") for found in listed)
+    told = json.loads(call("s3", "get_object", Bucket=world.bucket, Key=listed[0]["Key"])["Body"].read())
+    assert "at most 1,024" in told["detail"]
+
+
+def test_a_key_that_leaves_no_room_for_a_run(world: World) -> None:
+    """A file whose results would have too long keys is not handed over either."""
+    event = world.put(f"inbox/{'f' * 960}/a.csv")
+
+    assert {"refused": 1} == answered(world.inbox(not_asked, bytes_per_s=1, start_batch=run_of), event)
+    assert "at most 1,024" in json.loads(world.read("error.json"))["detail"]
 
 
 def test_too_large_for_one_invocation(world: World) -> None:
