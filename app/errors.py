@@ -1,4 +1,4 @@
-"""Every way a request can fail, as one tree. It imports nothing, so every layer may raise from it.
+"""Every way a request can fail, as one tree that every layer may raise from; that of jobs goes on in :mod:`app.jobs.errors`.
 
 ::
 
@@ -33,8 +33,6 @@
     └─ DeadlineExceeded           504     deadline-exceeded
 
     SettingError, ModelRefused, UnknownEvent   never reach a caller over HTTP: they stop a start, a load or an invocation
-
-Those of jobs, uploads and idempotency keys go on in :mod:`app.jobs.errors`.
 """
 
 from typing import Any, ClassVar
@@ -54,9 +52,7 @@ class Problem(Exception):
 
     def __init__(self, detail: str, *, pointer: str | None = None, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
-        self.detail = detail
-        self.pointer = pointer
-        self.headers = headers or {}
+        self.detail, self.pointer, self.headers = detail, pointer, headers or {}
 
     @property
     def tells_no_payload(self) -> bool:
@@ -65,10 +61,9 @@ class Problem(Exception):
 
     def as_object(self, request_id: str) -> dict[str, Any]:
         """The error as a JSON object. ``error`` is a string, which Open Inference clients require."""
-        detail = self.detail
-        body = {"error": detail, "type": f"urn:onnx-lambda:problem:{self.code}", "title": self.title, "status": self.status}
-        place = {} if self.pointer is None else {"pointer": self.pointer}
-        return {**body, "detail": detail, "code": self.code, **place, "request_id": request_id}
+        body = {"error": self.detail, "type": f"urn:onnx-lambda:problem:{self.code}", "title": self.title, "status": self.status}
+        body |= {"detail": self.detail, "code": self.code} | ({} if self.pointer is None else {"pointer": self.pointer})
+        return body | {"request_id": request_id}
 
 
 class Unreadable(Problem):
@@ -228,12 +223,11 @@ class ModelNotReady(Problem):
 
 
 class StoreUnavailable(Problem):
-    """The store of jobs failed or did not answer in time; what was asked of it may have happened or not."""
+    """The store of jobs failed or did not answer in time, whatever came of it; ``Retry-After`` is for what is ``transient``."""
 
     status, code, title, retryable = 503, "store-unavailable", "The store of jobs is not available", True
 
     def __init__(self, detail: str, *, transient: bool = True) -> None:
-        """:param transient: whether asking again may help; callers are told when then, by ``Retry-After``."""
         super().__init__(detail, headers={"Retry-After": "5"} if transient else None)
 
 

@@ -74,7 +74,10 @@ class JobParts:
     def sweep(self, deadline: float) -> dict[str, int]:
         """See :meth:`app.jobs.sweeper.Sweeper.sweep`."""
         self.set_deadline(deadline)
-        return self._sweeper.sweep(deadline)._asdict()
+        swept = self._sweeper.sweep(deadline)
+        if swept.errors:
+            self._observer.count({"SweepErrors": (float(swept.errors), "Count")}, {}, None)
+        return swept._asdict()
 
     def start_local_worker(self) -> None:
         """Work off what an earlier process left, if there was one.
@@ -115,14 +118,18 @@ class JobParts:
                 jobs=Urls(settings.jobs_queue_url, settings.jobs_dead_queue_url),
                 webhooks=Urls(settings.webhooks_queue_url),
             )
-            return Stores(backend, S3Storage(settings.jobs_bucket), policy, note=self._note)
+            return Stores(backend, S3Storage(settings.jobs_bucket), policy, note=self._note, ended=self._ended)
         from app.jobs.sqlite_backend import SqliteBackend
         from app.storage.files import FileStorage
 
         folder = Path(settings.jobs_dir)
         storage = FileStorage(folder / "storage")
         return Stores(
-            SqliteBackend(folder / "jobs.db", max_receives=policy.max_attempts + _MORE_RECEIVES), storage, policy, note=self._note
+            SqliteBackend(folder / "jobs.db", max_receives=policy.max_attempts + _MORE_RECEIVES),
+            storage,
+            policy,
+            note=self._note,
+            ended=self._ended,
         )
 
     @cached_property
@@ -206,6 +213,9 @@ class JobParts:
         failure = (problem.__cause__ or problem) if isinstance(problem, InternalError) else None
         fields = {"request_id": job.id, "trigger": "job", "attempt": job.attempt, "status": problem.status if problem else 200}
         report.tell(self._observer, lambda: fields, seconds=seconds, code=problem.code if problem else "", failure=failure, cold=None)
+
+    def _ended(self, job: "Job") -> None:
+        self._observer.count({"JobsEnded": (1.0, "Count")}, {"status": job.status}, None)
 
     def _note(self, message: str, error: Exception) -> None:
         self._observer.note(message, reason=str(getattr(error, "detail", type(error).__name__)))

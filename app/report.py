@@ -1,9 +1,11 @@
 """What happened to one request, for its headers, its log line and the metrics."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.errors import ModelNotReady, Problem
 from app.observability import ColdStart, Observer
 from app.tensors import Value
 
@@ -47,6 +49,8 @@ class Report:
             observer.request(fields() | timing | self._fields(code), failure)
         if observer.counts and (self.dialect or code or cold):
             observer.count(self._measures(seconds, code), {"model": self.model or "none"} | ({"code": code} if code else {}), cold)
+            if code and (watched := _watched(code)):
+                observer.count(watched, {}, None)
 
     def _fields(self, code: str) -> dict[str, Any]:
         found: dict[str, Any] = {"code": code} if code else {}
@@ -73,3 +77,20 @@ class Report:
             return found | {"Errors": (1.0, "Count")}
         rows = float(self.rows)
         return found | ({"Predictions": (rows, "Count"), "BatchSize": (rows, "Count")} if self.dialect else {})
+
+
+@functools.lru_cache(maxsize=128)
+def _watched(code: str) -> Mapping[str, tuple[float, str]]:
+    """What alarms look at, of all models and codes together: an alarm names every dimension of its metric."""
+    found: dict[str, tuple[float, str]] = {}
+    if any(kind.code == code and kind.status >= 500 for kind in _kinds(Problem)):
+        found["ServerErrors"] = (1.0, "Count")
+    if code == ModelNotReady.code:
+        found["ModelLoadFailures"] = (1.0, "Count")
+    return found
+
+
+def _kinds(kind: type[Problem]) -> Iterator[type[Problem]]:
+    yield kind
+    for one in kind.__subclasses__():
+        yield from _kinds(one)

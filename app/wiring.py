@@ -75,6 +75,7 @@ def wire(environ: Mapping[str, str] | None = None, *, started: float | None = No
     for entry in repository.entries():
         if entry.failure:
             observer.note("model not loaded", model=entry.name, version=entry.version, reason=entry.failure)
+            observer.count({"ModelLoadFailures": (1.0, "Count")}, {}, None)
     predictor = Predictor(repository, max_body_bytes=settings.max_body_bytes, max_result_bytes=settings.max_result_bytes)
     parts = None if settings.jobs == "off" else _job_parts(settings, repository, observer)
     services = Services(predictor, repository, parts.jobs if parts else None)

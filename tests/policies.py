@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote
 
 from tests import template
 from tests.jobs.aws_server import Application, Environ, StartResponse, operation_of
+from tests.role_calls import Known, general
 from tests.template_values import Values
 
 # The functions of jobs, and of events.
@@ -107,6 +108,8 @@ class Gate:
         self._names = names
         self._parameters = parameters
         self.calls: set[Call] = set()
+        # Of the whole deployment: ``calls`` is cleared by who looks at some of them.
+        self.seen: set[Known] = set()
         self.denied: set[Call] = set()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -117,6 +120,7 @@ class Gate:
         calls = set(self._calls(function, environ))
         denied = {call for call in calls if not allows(function, call, self._parameters)}
         self.calls |= calls
+        self.seen |= {general(*call) for call in calls - denied}
         self.denied |= denied
         if not denied:
             return self.moto(environ, start_response)

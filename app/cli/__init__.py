@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import app
+from app.cli.printable import printable
 from app.errors import ModelRefused, Problem, SettingError
 
 # command → what it does, in one line; the module of the same name has add_arguments and run.
@@ -14,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "predict": "answer one request body, from a file or standard input",
     "batch": "predict whole files, on this machine or with Step Functions",
     "build": "optimise the models, write models.lock, replay the golden samples",
+    "openapi": "show or write what API Gateway makes the API of, from the route table",
 }
 
 
@@ -36,10 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = importlib.import_module(f"app.cli.{parsed.command}").run(parsed)
     except (SettingError, ModelRefused) as error:
-        print(f"onnx-lambda {parsed.command}: {error}", file=sys.stderr)
+        print(f"onnx-lambda {parsed.command}: {printable(str(error), keep=chr(10))}", file=sys.stderr)
         return 1
     except Problem as problem:
         place = f" (at {problem.pointer})" if problem.pointer else ""
-        print(f"onnx-lambda {parsed.command}: {problem.detail}{place}", file=sys.stderr)
+        print(f"onnx-lambda {parsed.command}: {printable(problem.detail + place)}", file=sys.stderr)
         return 1
     return code

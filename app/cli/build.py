@@ -7,15 +7,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 
 from app.errors import ModelRefused, Problem
+from app.inference import golden as golden_samples
 from app.inference import manifest as manifests
 from app.inference.external_data import external_files
 from app.inference.integrity import LOCK_NAME, MODEL_FILE, PREPARED_FILE, FileRecord, record_of, write_lock
 from app.inference.manifest import Golden, Manifest
-from app.inference.preparation import close, originals, prepare
+from app.inference.preparation import originals, prepare
 from app.inference.repository import Entry, Repository
 from app.prediction import PredictionRequest, Predictor
 from app.settings import Settings, from_environment
@@ -113,40 +113,17 @@ def _replay(settings: Settings, folder: Path) -> None:
         manifest = entry.manifest
         if not isinstance(manifest, Manifest) or manifest.golden is None:
             continue
-        samples = _samples(folder / entry.name / manifest.golden.file)
+        samples = golden_samples.samples_in(folder / entry.name / manifest.golden.file)
         for number, sample in enumerate(samples):
             _compare(predictor, entry, manifest.golden, number, sample)
         print(f"{entry.name}/{entry.version}: {len(samples)} golden samples agree")
 
 
-def _samples(path: Path) -> list[dict[str, Any]]:
-    try:
-        samples: list[dict[str, Any]] = orjson.loads(path.read_bytes())
-        good = isinstance(samples, list) and bool(samples) and all(_is_sample(sample) for sample in samples)
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise ModelRefused(f"the golden samples {path.parent.name}/{path.name} cannot be read.") from error
-    if not good:
-        raise ModelRefused(f"{path.parent.name}/{path.name} must be a list of objects with 'inputs' and 'outputs', both tensors by name.")
-    return samples
-
-
-def _is_sample(sample: Any) -> bool:
-    tensors = [sample.get("inputs"), sample.get("outputs")] if isinstance(sample, dict) else []
-    return bool(tensors) and all(isinstance(found, dict) and found for found in tensors)
-
-
 def _compare(predictor: Predictor, entry: Entry, golden: Golden, number: int, sample: dict[str, Any]) -> None:
     where = f"{entry.name}/{entry.version}: golden sample {number}"
-    body = orjson.dumps({"inputs": sample["inputs"], "outputs": list(sample["outputs"])})
+    asked = PredictionRequest(golden_samples.asked(sample), model=entry.name, version=entry.version)
     try:
-        answer = orjson.loads(predictor.answer(PredictionRequest(body, model=entry.name, version=entry.version)).body)
+        answer = orjson.loads(predictor.answer(asked).body)
     except Problem as problem:
         raise ModelRefused(f"{where} is refused: {problem.detail}") from problem
-    for name, expected in sample["outputs"].items():
-        try:
-            got, wanted = np.array(answer["outputs"][name]), np.array(expected)
-        except ValueError as error:
-            raise ModelRefused(f"{where}: output '{name}' is ragged, which cannot be compared.") from error
-        same_kind = np.float64 if got.dtype.kind in "fiu" and wanted.dtype.kind in "fiu" else got.dtype
-        if wanted.shape != got.shape or not close(got.astype(same_kind), wanted.astype(same_kind), golden.rtol, golden.atol):
-            raise ModelRefused(f"{where}: output '{name}' has drifted from the known answer (rtol {golden.rtol:g}, atol {golden.atol:g}).")
+    golden_samples.check_answer(answer["outputs"], sample["outputs"], golden, where)

@@ -13,7 +13,7 @@ from app.http.predict import respond
 from app.http.routes import Services
 from app.jobs.delivery import Delivery
 from app.jobs.errors import JobCancelled, JobExpired, JobUnfinished
-from app.jobs.job import Job
+from app.jobs.job import Job, Payload
 from app.jobs.notices import delivery_id, links_of, time_text
 from app.jobs.service import Jobs
 from app.jobs.stores import stored_request
@@ -133,9 +133,8 @@ def result_of(jobs: Jobs, job: Job, request: Request) -> Response:
         return _failure(job, request)
     if job.result is None:
         raise JobUnfinished(f"The job is {job.status}; its result comes later.", headers={"Retry-After": RETRY_AFTER_S})
-    too_large = Response(303, headers={"Cache-Control": "no-store"})
     if job.result.size > jobs.max_response_bytes:
-        return _elsewhere(jobs, job, request, too_large)
+        return _elsewhere(jobs, job.result, request)
     answer = PredictionResponse(jobs.result(job), job.result.content_type)
     response = respond(stored_request(job, b"", None), answer)
     response.headers |= _model_of(job)
@@ -147,15 +146,13 @@ def result_of(jobs: Jobs, job: Job, request: Request) -> Response:
         if request.check_response is not None:
             request.check_response(response, "result")
     except ResultTooLarge:
-        return _elsewhere(jobs, job, request, too_large)
+        return _elsewhere(jobs, job.result, request)
     return response
 
 
-def _elsewhere(jobs: Jobs, job: Job, request: Request, response: Response) -> Response:
-    assert job.result is not None
-    url = jobs.stores.storage.link(job.result.key, seconds=_LINK_S, content_type=job.result.content_type)
-    response.headers["Location"] = url if "://" in url else request.base + url
-    return response
+def _elsewhere(jobs: Jobs, result: Payload, request: Request) -> Response:
+    url = jobs.stores.storage.link(result.key, seconds=_LINK_S, content_type=result.content_type)
+    return Response(303, headers={"Cache-Control": "no-store", "Location": url if "://" in url else request.base + url})
 
 
 def _failure(job: Job, request: Request) -> Response:

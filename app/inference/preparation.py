@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-import numpy as np
 import onnxruntime as ort
 
 from app.errors import ModelRefused, Problem
 from app.inference.external_data import external_files
+from app.inference.golden import close
 from app.inference.integrity import MODEL_FILE, PREPARED_DATA, PREPARED_FILE
 from app.inference.loading import sample_inputs
 from app.inference.manifest import Manifest
 from app.inference.session import Session, options
-from app.tensors import Value
 
 # From this size on, weights in a file of their own load faster, because ONNX Runtime maps them into memory; below it
 # the second file costs more than it saves. Figures: docs/decisions/0005-prepared-models.md.
@@ -53,20 +52,6 @@ def _compare(plain: Session, prepared: Session, manifest: Manifest) -> None:
     for name, value in prepared.run(inputs, names).items():
         if not close(value, expected[name], 1e-4, 1e-5):
             raise ModelRefused(f"the optimised graph answers differently from the original in output '{name}'.")
-
-
-def close(got: Value, expected: Value, rtol: float, atol: float) -> bool:
-    """Whether two outputs agree: floats within tolerance (NaN equals NaN), everything else exactly."""
-    if got is None or expected is None:
-        return got is expected
-    if isinstance(got, list) or isinstance(expected, list):
-        both = isinstance(got, list) and isinstance(expected, list) and len(got) == len(expected)
-        return both and all(close(a, b, rtol, atol) for a, b in zip(got, expected, strict=True))
-    if got.shape != expected.shape:
-        return False
-    if got.dtype.kind == "f":
-        return bool(np.allclose(np.asarray(got, np.float64), np.asarray(expected, np.float64), rtol, atol, equal_nan=True))
-    return bool(np.array_equal(got, expected))
 
 
 def originals(version: Path) -> list[Path]:

@@ -6,20 +6,17 @@ Two sparse indexes hold keys only: ``by_owner`` (owner, mark) has the jobs, ``by
 import hashlib
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from app.errors import InternalError, StoreUnavailable
+from app.errors import StoreUnavailable
 from app.jobs import aws_queues
 from app.jobs.aws_items import SHARDS, item_of, key_of, number, owner_key
 from app.jobs.aws_queues import Urls
 from app.jobs.backend import Change, Queue, Record, RecordType
 from app.jobs.job import Job
-from app.jobs.records import from_document, kind_name, record_of
+from app.jobs.records import from_document, kind_name, readable
 from app.storage.aws_clients import attempts, call, unavailable, within
-
-__all__ = ["AwsBackend", "Urls"]
 
 # BatchGetItem takes at most this many keys.
 _KEYS = 100
@@ -159,7 +156,8 @@ class AwsBackend:
         names = [key["pk"]["S"] for key in keys]
         for first in range(0, len(names), _KEYS):
             items.update(self._batch(names[first : first + _KEYS]))
-        return list(_readable(items[name] for name in names if name in items))
+        found = (items[name] for name in names if name in items)
+        return list(readable((item["kind"]["S"], item["document"]["B"]) for item in found))
 
     def _batch(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         items: dict[str, dict[str, Any]] = {}
@@ -210,9 +208,3 @@ def _was_made(operations: Sequence[tuple[str, dict[str, Any]]], token: str, part
 def _asked(changes: Sequence[Change]) -> tuple[int, bytes]:
     """What tells a change that is asked for again from another caller's very same one, of whom one is to lose."""
     return threading.get_ident(), hashlib.sha256(repr(list(changes)).encode(errors="surrogatepass")).digest()
-
-
-def _readable(items: Iterable[dict[str, Any]]) -> Iterable[Record]:
-    for item in items:
-        with suppress(InternalError):
-            yield record_of(item["kind"]["S"], item["document"]["B"])

@@ -6,7 +6,8 @@ change that an older release would read wrongly counts up the schema, and an old
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from app.errors import InternalError
@@ -62,6 +63,13 @@ def record_of(name: str, document: bytes) -> Record:
         return kind(**values)
     except (ValueError, TypeError, AttributeError) as error:
         raise InternalError(f"A kept {name} cannot be read: its document lacks what every {name} has.") from error
+
+
+def readable(documents: Iterable[tuple[str, bytes]]) -> Iterator[Record]:
+    """The records of names and documents; one that cannot be read is left out."""
+    for name, document in documents:
+        with suppress(InternalError):
+            yield record_of(name, document)
 
 
 def _plain(value: Any) -> Any:

@@ -5,16 +5,15 @@ On Lambda there is no such file: ``/tmp`` belongs to one environment.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.errors import InternalError
 from app.jobs.backend import Change, Queue, Record, RecordType, mark_of
 from app.jobs.job import Job
-from app.jobs.records import from_document, kind_name, record_of, to_document
+from app.jobs.records import from_document, kind_name, readable, to_document
 from app.jobs.sqlite_file import SqliteFile
 
 # SQS keeps what is in a dead-letter queue for at most 14 days.
@@ -131,7 +130,7 @@ class SqliteBackend:
     def _records(self, sql: str, values: tuple[Any, ...], limit: int) -> list[Record]:
         # Closed, as a statement that was not read to its end keeps its snapshot, and the log from being shortened.
         with self._file.connection() as connection, closing(connection.execute(sql, values)) as rows:
-            return list(islice(_readable(rows), limit))
+            return list(islice(readable(rows), limit))
 
     def _each(self, sql: str, values: Sequence[tuple[Any, ...]]) -> None:
         if values:
@@ -153,12 +152,6 @@ def _statement(change: Change) -> tuple[str, tuple[Any, ...]]:
         return sql, values
     sql = "UPDATE records SET revision = ?, owner = ?, mark = ?, due = ?, document = ? WHERE kind = ? AND id = ? AND revision = ?"
     return sql, (*values, old.revision)
-
-
-def _readable(rows: Iterable[tuple[str, bytes]]) -> Iterator[Record]:
-    for name, document in rows:
-        with suppress(InternalError):
-            yield record_of(name, document)
 
 
 def _numbers(receipt: str) -> tuple[int, int]:

@@ -21,6 +21,8 @@ class Stores(NamedTuple):
     clock: Callable[[], float] = time.time
     # told of what goes wrong beside the point, such as a message that is left to the sweeper
     note: Callable[[str, Exception], None] = lambda message, error: None  # noqa: ARG005
+    # told of each job that has ended, once it is kept
+    ended: Callable[[Job], None] = lambda job: None  # noqa: ARG005
 
 
 def send_soon(stores: Stores, queue: Queue, record_id: str, delay_s: float = 0.0) -> None:
@@ -40,6 +42,7 @@ def end(stores: Stores, old: Job, new: Job | None) -> bool:
     """
     if new is None or not stores.backend.write(ending(old, new, stores.policy)):
         return False
+    stores.ended(new)
     if new.webhook is not None:
         send_soon(stores, "webhooks", delivery_id(new.id))
     return True

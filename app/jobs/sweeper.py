@@ -48,23 +48,23 @@ class Sweeper:
         """
         counts: dict[str, int] = dict.fromkeys(Swept._fields, 0)
         # First, as what is dead would be sent once more otherwise.
-        self._step(counts, "errors", lambda: self._dead(counts, deadline))
-        self._step(counts, "errors", lambda: self._due(counts, deadline))
+        self._step(counts, lambda: self._dead(counts, deadline))
+        self._step(counts, lambda: self._due(counts, deadline))
         if shards is None:
             first = int(self._stores.clock() / _SHARD_S) % _SHARDS
             shards = range(first, first + 1)
         for shard in shards:
             if time.monotonic() < deadline:
-                self._step(counts, "errors", lambda shard=shard: self._orphans(counts, f"{shard:02x}", deadline))  # type: ignore[misc]
+                self._step(counts, lambda shard=shard: self._orphans(counts, f"{shard:02x}", deadline))  # type: ignore[misc]
         return Swept(**counts)
 
-    def _step(self, counts: dict[str, int], on_failure: str, step: Callable[[], str | None]) -> None:
+    def _step(self, counts: dict[str, int], step: Callable[[], str | None]) -> None:
         """One thing that fails leaves the others to be done; the next sweep finds it again."""
         try:
             done = step()
         except Problem as error:
             self._stores.note("the sweeper could not finish a step", error)
-            done = on_failure
+            done = "errors"
         if done:
             counts[done] += 1
 
@@ -84,7 +84,7 @@ class Sweeper:
                 if time.monotonic() >= deadline:
                     return
                 seen.add((type(record), record.id))
-                self._step(counts, "errors", lambda record=record: self._repair(record))  # type: ignore[misc]
+                self._step(counts, lambda record=record: self._repair(record))  # type: ignore[misc]
 
     def _repair(self, record: Record) -> str | None:
         if isinstance(record, Job):
@@ -130,7 +130,7 @@ class Sweeper:
         """Jobs that workers were told of again and again in vain fail; their messages stay for whoever looks into it."""
         for job_id in self._stores.backend.dead("jobs", _MOST_DEAD):
             if time.monotonic() < deadline:
-                self._step(counts, "errors", lambda job_id=job_id: self._bury(job_id))  # type: ignore[misc]
+                self._step(counts, lambda job_id=job_id: self._bury(job_id))  # type: ignore[misc]
 
     def _bury(self, job_id: str) -> str | None:
         job = self._stores.backend.read(Job, job_id)
@@ -146,7 +146,7 @@ class Sweeper:
             kept_s = UPLOAD_KEPT_S if prefix.startswith("uploads/") else _ORPHAN_S
             for key in list(self._stores.storage.older_than(prefix, now - kept_s)):
                 if time.monotonic() < deadline:
-                    self._step(counts, "errors", lambda key=key: self._delete_orphan(key))  # type: ignore[misc]
+                    self._step(counts, lambda key=key: self._delete_orphan(key))  # type: ignore[misc]
 
     def _delete_orphan(self, key: str) -> str | None:
         kind, _, record_id, *_ = key.split("/")

@@ -3,9 +3,10 @@
 import io
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from app import __version__
+from app.jobs.delivery import Disposition
 from app.jobs.webhook_address import RESOLVE_TIMEOUT_S, LookupFailed, Resolve, Target, addresses, look_up
 from app.jobs.webhook_connection import (
     AnswerTooLong,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 # Standard Webhooks 1.0.0, "Request timeouts": 15 to 30 s.
 TIMEOUT_S = 15.0
-Disposition = Literal["delivered", "retry", "stop"]
 
 
 class Outcome(NamedTuple):

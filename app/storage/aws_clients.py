@@ -20,7 +20,18 @@ from app.storage.aws_errors import ANSWERS, THROTTLED, codes_of, is_transient, t
 
 CONNECT_S: Final = 1.0
 # A table or queue answers within milliseconds; S3 may take seconds for its first byte.
-READ_S: Final = {"dynamodb": 3.0, "sqs": 3.0, "s3": 10.0, "secretsmanager": 3.0, "events": 3.0, "firehose": 3.0, "stepfunctions": 5.0}
+READ_S: Final = {
+    "dynamodb": 3.0,
+    "sqs": 3.0,
+    "s3": 10.0,
+    "secretsmanager": 3.0,
+    "events": 3.0,
+    "firehose": 3.0,
+    "stepfunctions": 5.0,
+    # A version that was never asked before loads its models first, and has 29 s for its answer.
+    "lambda": 45.0,
+    "codedeploy": 5.0,
+}
 ATTEMPTS: Final = 5
 # For a call without a deadline of its own, such as in the command line.
 _WITHOUT_DEADLINE_S = 10.0
@@ -35,6 +46,8 @@ _NAMES = {
     "events": "EventBridge",
     "firehose": "Firehose",
     "stepfunctions": "Step Functions",
+    "lambda": "Lambda",
+    "codedeploy": "CodeDeploy",
 }
 
 _deadline: ContextVar[float | None] = ContextVar("aws_deadline", default=None)

@@ -14,10 +14,10 @@ import moto.sqs.models
 import pytest
 
 from app.storage import aws_clients
+from local.lambda_queue import Queue
 from tests.jobs.aws_faults import dropped, meanwhile, refusal
 from tests.jobs.aws_server import AwsServer
 from tests.jobs.moto_stores import REGION, environment, moto_names
-from tests.lambda_queue import Queue
 from tests.results.worlds import messages
 from tests.shells import emulator
 

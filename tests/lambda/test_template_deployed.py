@@ -12,11 +12,11 @@ from app.results.places import sink_of
 from app.storage.s3_parts import S3Parts, version_of
 from app.storage.s3_streams import S3Place, S3Source
 from app.storage.step_functions import start
+from local.lambda_queue import Queue
 from tests.acting import acting_as
 from tests.deployment import ACCOUNT, Resources, deployed
 from tests.event_parameters import BUS, EVERYTHING, STREAM
 from tests.jobs.moto_stores import REGION
-from tests.lambda_queue import Queue
 
 FILE = b"a,b\n1,2\n"
 # More than one part of an upload in parts.

@@ -32,7 +32,7 @@ def test_events_are_off_unless_asked_for() -> None:
     assert not of_type(always, "AWS::SQS::Queue")
     assert not of_type(always, "AWS::S3::Bucket")
     assert ["OnnxLambda"] == list(of_type(always, "AWS::Lambda::Function"))
-    assert made(Jobs="on").keys() == {name for name, one in expanded().items() if one.get("Condition") in {None, "JobsOn"}}
+    assert made(Jobs="on").keys() - always.keys() == {name for name, one in expanded().items() if one.get("Condition") == "JobsOn"}
 
 
 def test_each_part_is_made_by_itself() -> None:
@@ -104,13 +104,14 @@ def test_services_send_to_queues_for_one_source_of_one_account(resources: dict[s
     bucket = properties(resources, "InboxBucket")["BucketName"]["Fn::Sub"]
     sources = {queue: one["Condition"]["ArnEquals"]["aws:SourceArn"] for queue, one in allowed.items()}
 
-    assert {"RequestsQueue": "sns", "FailuresQueue": "events", "InboxQueue": "s3"} == {
+    assert {"RequestsQueue": "sns", "RequestsDeadQueue": "sns", "FailuresQueue": "events", "InboxQueue": "s3"} == {
         queue: one["Principal"]["Service"].removesuffix(".amazonaws.com") for queue, one in allowed.items()
     }
     assert {"sqs:SendMessage"} == {one["Action"] for one in allowed.values()}
     assert {ACCOUNT} == {one["Condition"]["StringEquals"]["aws:SourceAccount"] for one in allowed.values()}
     assert {
         "RequestsQueue": SOURCES["TopicArn"],
+        "RequestsDeadQueue": SOURCES["TopicArn"],
         "FailuresQueue": {"Fn::GetAtt": ["RequestsRule", "Arn"]},
         "InboxQueue": {"Fn::Sub": f"arn:aws:s3:::{bucket}"},
     } == sources
@@ -171,6 +172,7 @@ def test_topic_goes_through_the_queue(resources: dict[str, Any]) -> None:
     assert ("sqs", True) == (subscription["Protocol"], subscription["RawMessageDelivery"])
     assert {"Fn::GetAtt": ["RequestsQueue", "Arn"]} == subscription["Endpoint"]
     assert SOURCES["TopicArn"] == subscription["TopicArn"]
+    assert {"deadLetterTargetArn": {"Fn::GetAtt": ["RequestsDeadQueue", "Arn"]}} == subscription["RedrivePolicy"]
 
 
 def test_failed_invokes_are_kept(resources: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ def test_inbox_tells_of_its_prefix_alone(resources: dict[str, Any]) -> None:
     assert {"Fn::GetAtt": ["InboxQueue", "Arn"]} == told["Queue"]
     # S3 looks whether the queue lets it in when it is told of it.
     assert "InboxQueuePolicy" == resources["InboxBucket"]["DependsOn"]
-    assert "NotificationConfiguration" not in properties(made(Batch="on"), "InboxBucket")
+    assert "QueueConfigurations" not in properties(made(Batch="on"), "InboxBucket")["NotificationConfiguration"]
 
 
 def test_machine_is_the_definition_of_the_repository(resources: dict[str, Any]) -> None:

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from local.authority import HOST, Authority
 from tests.deployment import Deployment, running
-from tests.jobs.webhook_receivers import HOST, Authority, Receiver, status
+from tests.jobs.webhook_receivers import Receiver, status
 from tests.shells import copy_models
 
 ADDRESS, PRIVATE_HOST = "93.184.215.14", "inside.example.com"
