@@ -9,20 +9,21 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 COPY requirements/runtime.lock requirements/arrow.lock requirements/text.lock /build/
 # Only wheels, only what the lock names, only with the hashes it names. As plain folders rather than a virtual
 # environment: nothing to activate, and no .pth file to run at every start.
-RUN locks="-r /build/runtime.lock"; for extra in ${EXTRAS}; do locks="$locks -r /build/$extra.lock"; done \
-    && python3 -m pip install --quiet --require-hashes --no-deps --only-binary :all: --no-compile --target /opt/python $locks
+RUN set -e; for wanted in runtime ${EXTRAS}; do cat "/build/$wanted.lock"; done > /build/wanted.lock; \
+    python3 -m pip install --quiet --require-hashes --no-deps --only-binary :all: --no-compile --target /opt/python \
+      --report /build/installed.json --requirement /build/wanted.lock
 # What serving never opens: the C library beside the binding that contains it, converters, tests, stubs, scripts.
-RUN cd /opt/python \
-    && rm -rf bin onnxruntime/capi/libonnxruntime.so* onnxruntime/transformers onnxruntime/quantization onnxruntime/tools \
+WORKDIR /opt/python
+RUN rm -rf bin onnxruntime/capi/libonnxruntime.so* onnxruntime/transformers onnxruntime/quantization onnxruntime/tools \
       onnxruntime/datasets onnxruntime/backend numpy/f2py numpy/_core/include numpy/random/_examples numpy/_core/lib/*.a \
       numpy/conftest.py uvloop/_testbase.py annotated_types/test_cases.py \
       pyarrow/src pyarrow/include pyarrow/*flight* pyarrow/libarrow_s3.so* pyarrow/_s3fs.* pyarrow/_pyarrow_cpp_tests.* \
     && find . -depth -type d \( -name tests -o -name test -o -name __pycache__ \) -exec rm -rf {} + \
     && find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.h' -o -name '*.hpp' -o -name '*.cpp' \) -delete
-# botocore describes 400 services. Used are those of jobs, and sts by botocore itself for a Kubernetes service account's role;
-# the files beside the folders are about all services.
-RUN cd /opt/python/botocore/data \
-    && find . -mindepth 1 -maxdepth 1 -type d ! -name dynamodb ! -name s3 ! -name secretsmanager ! -name sqs ! -name sts -exec rm -rf {} +
+# botocore describes 400 services. Used are those of app/storage/aws_clients.py (a test compares them), and sts by botocore itself
+# for a Kubernetes service account's role; the files beside the folders are about all services.
+RUN find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name codedeploy ! -name dynamodb ! -name events ! -name firehose ! -name lambda ! -name s3 \
+      ! -name secretsmanager ! -name sqs ! -name stepfunctions ! -name sts -exec rm -rf {} +
 COPY entrypoint.sh /entrypoint.sh
 COPY handler.py /var/task/handler.py
 COPY app /var/task/app
@@ -30,6 +31,9 @@ COPY models /var/task/models
 WORKDIR /var/task
 # Optimises the graphs, writes models.lock, and fails the image when a golden sample has drifted.
 RUN ORT_DISABLE_TELEMETRY=1 PYTHONPATH=/opt/python python3 -m app build --only-prepared
+# What is in the image, for scanners: `make sbom` takes it out.
+COPY deployment/sbom.py /build/sbom.py
+RUN python3 /build/sbom.py /build/installed.json models/models.lock /var/lib/dpkg/status > /build/sbom.cdx.json
 # unchecked-hash: the import system then never looks at the source's time, which builders rewrite; without usable
 # .pyc files every cold start compiles anew, because the root is read-only there.
 RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /opt/python -p /opt/python /opt/python \
@@ -37,8 +41,8 @@ RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /opt/pyt
     # Lambda reads them as a user of its own, whatever the checkout's umask was. `COPY --chmod` needs BuildKit, which
     # `sam build` does not use. With times set alike, builds of the same
     # files differ in nothing but their folders' own times.
-    && chmod -R a+rX /opt/python /var/task && chmod 0755 /entrypoint.sh \
-    && find /opt/python /var/task /entrypoint.sh -exec touch -h -d @0 {} +
+    && chmod -R a+rX /opt/python /var/task /build && chmod 0755 /entrypoint.sh \
+    && find /opt/python /var/task /entrypoint.sh /build/sbom.cdx.json -exec touch -h -d @0 {} +
 
 FROM ${BASE_IMAGE} AS lambda
 LABEL org.opencontainers.image.title="onnx-lambda" \
@@ -58,6 +62,7 @@ RUN standard=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))
 COPY --from=build /opt/python /opt/python
 COPY --from=build /var/task /var/task
 COPY --from=build /entrypoint.sh /entrypoint.sh
+COPY --from=build /build/sbom.cdx.json /usr/share/onnx-lambda/sbom.cdx.json
 # Not set: PYTHONUNBUFFERED (awslambdaric flushes every write by itself, `serve` what it prints) and HEALTHCHECK (Lambda
 # ignores it; clusters have probes of their own, for GET /health/live and /health/ready).
 ENV PYTHONPATH=/opt/python:/var/task \

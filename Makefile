@@ -9,7 +9,7 @@ EVERY_PEER := bentoml kserve litserve mlserver
 PEERS ?= $(EVERY_PEER)
 PIP := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help serve build test check test-containers test-faults bench bench-peers lock models image clean chromium
+.PHONY: help up docker-compose serve build test check test-containers test-faults bench bench-peers lock models image sbom scan pages clean chromium
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ serve: .venv/runtime ## serve models/ on http://127.0.0.1:$PORT (8000)
 build: .venv/runtime ## optimise models/, write models.lock, replay the golden samples
 	@.venv/bin/python -m app build
 
-test: .venv/dev .venv-sam/ready .venv-kserve/ready chromium ## install and pass the tests
+test: .venv/dev .venv-sam/ready .venv-scan/ready .venv-kserve/ready chromium ## install and pass the tests
 	.venv/bin/python -m pytest
 
 check: .venv/dev ## ruff, mypy --strict, import-linter, house rules
@@ -30,8 +30,11 @@ check: .venv/dev ## ruff, mypy --strict, import-linter, house rules
 	.venv/bin/lint-imports
 	.venv/bin/python -m pytest -q tests/house
 
-test-containers: .venv/dev .venv-sam/ready ## what needs a Docker engine: the image, the emulator in it, SAM
+test-containers: .venv/dev .venv-sam/ready .venv-scan/ready docker-compose ## what needs a Docker engine: the image, the emulator in it, SAM
 	.venv/bin/python -m pytest -m containers tests/containers
+
+scan: .venv/dev .venv-sam/ready .venv-scan/ready ## cfn-lint, checkov and hadolint over template and Dockerfile (`make test` has them too)
+	.venv/bin/python -m pytest tests/scans
 
 test-faults: .venv/dev ## every call to AWS and every SQL statement gone wrong (about ten minutes; FAULT_SEED, FAULT_PAIRS, FAULT_JOBS)
 	.venv/bin/python -m pytest -m faults -s tests/faults
@@ -45,6 +48,15 @@ bench-peers: .venv/dev $(PEERS:%=.venv-peers/%/ready) ## the same against KServe
 image: ## build the container image onnx-lambda
 	docker build -t onnx-lambda .
 
+up: ## the whole stack on this machine: http://127.0.0.1:8080 (docs/local.md)
+	@if docker compose version >/dev/null 2>&1; then docker compose up --build; else docker-compose up --build; fi
+
+sbom: image ## build the image and write its bill of materials (CycloneDX) into onnx-lambda.cdx.json
+	docker run --rm --entrypoint cat onnx-lambda /usr/share/onnx-lambda/sbom.cdx.json > onnx-lambda.cdx.json
+
+pages: .venv/dev ## write the diagram and the table of costs into docs/ again, of template.yaml and deployment/prices.json
+	.venv/bin/python -m deployment
+
 models: .venv/dev ## train the example models again
 	.venv/bin/python -m training
 
@@ -54,7 +66,7 @@ lock: .venv/dev ## resolve the newest versions into requirements/*.lock
 
 clean: ## delete everything that was installed or built here
 	rm -f models/models.lock models/*/*/model.prepared.onnx models/*/*/model.prepared.data
-	rm -rf .venv .venv-sam .venv-kserve .venv-lock .venv-peers .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-sam .venv-scan .venv-kserve .venv-lock .venv-peers .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@if [ -z "$(PYTHON)" ]; then \
@@ -84,6 +96,13 @@ clean: ## delete everything that was installed or built here
 	@.venv-sam/bin/python $(PIP) -r requirements/sam.lock
 	@touch $@
 
+# checkov pins libraries of AWS's that SAM needs newer.
+.venv-scan/ready: requirements/scan.lock | .venv/bin/python
+	@echo "Installing the scanners into .venv-scan (once) ..."
+	@.venv/bin/python -m venv .venv-scan
+	@.venv-scan/bin/python $(PIP) -r requirements/scan.lock
+	@touch $@
+
 # kserve's client brings a whole server of requirements with it.
 .venv-kserve/ready: requirements/kserve.lock | .venv/bin/python
 	@echo "Installing kserve's client into .venv-kserve (once) ..."
@@ -100,6 +119,14 @@ chromium:
 	else \
 	  echo "The page is tested in a real browser, and none was found: install chromium, chromium-browser or google-chrome" >&2; \
 	  echo "(Debian, Ubuntu: sudo apt-get install chromium), then make $(MAKECMDGOALS) again." >&2; exit 1; fi
+
+docker-compose:
+	@if docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; then exit 0; fi; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "Installing docker-compose (once) ..."; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker-compose >/dev/null; \
+	else \
+	  echo "The whole stack is tested with Docker's compose, and none was found: install its plugin, or docker-compose" >&2; exit 1; fi
 
 # Every other model server has an environment of its own: their requirements contradict each other's and the project's.
 .venv-peers/%/ready: requirements/peers/%.lock | .venv/bin/python

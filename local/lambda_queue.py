@@ -109,5 +109,5 @@ def failures(answer: Any, message_ids: list[str]) -> set[str]:
     if not isinstance(answer, dict) or "errorType" in answer:
         return everything
     listed = answer.get("batchItemFailures") or []
-    named = {entry.get("itemIdentifier") if isinstance(entry, dict) else None for entry in listed}
+    named: set[Any] = {entry.get("itemIdentifier") if isinstance(entry, dict) else None for entry in listed}
     return everything if named - everything else named

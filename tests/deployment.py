@@ -7,7 +7,6 @@ the environment that the template gives it, and runs under awslambdaric and AWS'
 import functools
 import json
 import os
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,17 +17,20 @@ from typing import Any, NamedTuple
 import botocore.session
 import httpx
 
+from local import stack
+from local.lambda_queue import Queue
+from local.stack import Stack
 from tests import template
 from tests.jobs.aws_server import AwsServer, aws_server
 from tests.jobs.moto_stores import REGION, environment
-from tests.lambda_queue import Queue
 from tests.policies import JOBS, Gate
+from tests.role_calls import unknown
 from tests.shells import EventTransport, emulator
 from tests.template_values import PSEUDO, Values
 
 Invoke = Callable[[Any], Any]
 # What moto's CloudFormation can make, and what the functions' environments refer to.
-MADE = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::StepFunctions::StateMachine"}
+MADE = stack.MADE | {"AWS::StepFunctions::StateMachine"}
 ACCOUNT = PSEUDO["AWS::AccountId"]
 # Read by every function whenever the jobs' clock is asked: seconds by which it is ahead. Lambda's own deadlines stay as they are.
 CLOCK = """
@@ -58,20 +60,14 @@ class Resources(NamedTuple):
         session.set_credentials("AKIDEXAMPLE", "secret")
         return session.create_client(service, endpoint_url=self.server.url, region_name=REGION)
 
+    def functions(self) -> list[str]:
+        """The functions that are made."""
+        return Stack(self.names, self.values).functions()
+
     def environment(self, function: str) -> dict[str, str]:
         """The environment that the template gives a function."""
-        written = template.written()
-        variables = dict(written["Globals"]["Function"]["Environment"]["Variables"])
-        variables |= written["Resources"][function]["Properties"]["Environment"]["Variables"]
-        found = {name: self._made(value) for name, value in self.values.value(variables).items()}
+        found = Stack(self.names, self.values).variables(function)
         return {**found, **environment(self.url), "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": function}
-
-    def _made(self, value: Any) -> str:
-        if isinstance(value, str):
-            return value
-        if "Ref" in value:
-            return self.names[value["Ref"]]
-        return str(re.sub(r"\$\{(\w+)\}", lambda found: self.names[found[1]], value["Fn::Sub"]))
 
 
 @contextmanager
@@ -81,44 +77,23 @@ def deployed(**parameters: str) -> Iterator[Resources]:
     server = aws_server()
     server.ahead_s = 0.0
     server.faults.clear()
-    stack = f"stack-{secrets.token_hex(4)}"
-    values = Values(wanted, {**PSEUDO, "AWS::StackName": stack})
+    name = f"stack-{secrets.token_hex(4)}"
+    values = Values(wanted, {**PSEUDO, "AWS::StackName": name})
     names: dict[str, str] = {}
     before = server._moto
     # A deployment beside another has its own roles.
     moto = before.moto if isinstance(before, Gate) else before
     made = Resources(server, names, server.url, Gate(moto, names, wanted), values)
-    names.update(_created(made, stack, wanted))
-    if "InboxBucket" in names:
-        _notify(made)
-    # moto's CloudFormation knows no secrets; its Secrets Manager generates as it is told.
-    if values.holds("JobsOn"):
-        manager = made.client("secretsmanager")
-        generated = template.written()["Resources"]["WebhookSecret"]["Properties"]["GenerateSecretString"]
-        value = manager.get_random_password(**generated)["RandomPassword"]
-        names["WebhookSecret"] = manager.create_secret(Name=stack, SecretString=value)["ARN"]
+    resources = {key: _for_moto(one) for key, one in template.expanded().items() if one["Type"] in MADE}
+    names.update(stack.create(made.client, name, values, resources))
+    stack.notify(made.client, Stack(names, values))
+    stack.make_secret(made.client, name, Stack(names, values))
     server._moto = made.gate
     try:
         yield made
     finally:
         server._moto = before
-
-
-def _created(made: Resources, stack: str, parameters: Mapping[str, str]) -> dict[str, str]:
-    """The resources that moto's CloudFormation makes, by logical id."""
-    written = template.written()
-    resources = {
-        name: _for_moto(resource)
-        for name, resource in template.expanded().items()
-        # Of one whose condition does not hold moto still tells, and not its name.
-        if resource["Type"] in MADE and ("Condition" not in resource or made.values.holds(resource["Condition"]))
-    }
-    body = json.dumps({**{key: written[key] for key in ("Parameters", "Conditions")}, "Resources": resources})
-    cloudformation = made.client("cloudformation")
-    given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
-    cloudformation.create_stack(StackName=stack, TemplateBody=body, Parameters=given)
-    found = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
-    return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+    assert set() == unknown(made.gate.seen)
 
 
 def _for_moto(resource: dict[str, Any]) -> dict[str, Any]:
@@ -133,22 +108,6 @@ def _for_moto(resource: dict[str, Any]) -> dict[str, Any]:
         definition = definition.replace(f"${{{name}}}", function if "Fn::GetAtt" in value else PSEUDO[value["Ref"]])
     properties |= {"DefinitionString": definition, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/BatchMachineRole"}
     return {**{key: resource[key] for key in ("Type", "Condition")}, "Properties": properties}
-
-
-def _notify(made: Resources) -> None:
-    """moto's CloudFormation passes over what a bucket tells, and whether it keeps versions."""
-    bucket = made.values.resources(template.written()["Resources"])["InboxBucket"]["Properties"]
-    s3, sqs = made.client("s3"), made.client("sqs")
-    name = made.names["InboxBucket"]
-    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=bucket["VersioningConfiguration"])
-    if "NotificationConfiguration" not in bucket:
-        return
-    arn = sqs.get_queue_attributes(QueueUrl=made.names["InboxQueue"], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    told = [
-        {"QueueArn": arn, "Events": [one["Event"]], "Filter": {"Key": {"FilterRules": one["Filter"]["S3Key"]["Rules"]}}}
-        for one in bucket["NotificationConfiguration"]["QueueConfigurations"]
-    ]
-    s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"QueueConfigurations": told})
 
 
 class Deployment:

@@ -16,6 +16,7 @@ import httpx
 
 from app.wiring import event_handler, wire
 from handler import ThroughMangum
+from local.http_event import HttpRequest, event_of
 
 ROOT = Path(__file__).parent.parent
 EMULATOR = next((ROOT / ".venv-sam").glob("lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-" + os.uname().machine), None)
@@ -43,34 +44,12 @@ def free_port() -> int:
 
 
 def http_api_event(request: httpx.Request, authorizer: Mapping[str, Any]) -> dict[str, Any]:
-    """An HTTP API event (payload 2.0) as API Gateway makes it: bodies that are no text come in base64."""
-    body = request.read()
+    """An HTTP API event (payload 2.0) as API Gateway makes it."""
     path = request.url.raw_path.decode().partition("?")[0]
-    try:
-        text: str | None = body.decode()
-    except UnicodeDecodeError:
-        text = None
-    encoded = text is None
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": request.url.query.decode(),
-        # API Gateway joins repeated headers and writes names in lower case.
-        "headers": {name.lower(): value for name, value in request.headers.items()},
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "api",
-            "domainName": "api.execute-api.eu-west-1.amazonaws.com",
-            "http": {"method": request.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test"},
-            "requestId": f"gateway-{time.monotonic_ns()}",
-            "routeKey": "$default",
-            "stage": "$default",
-            **({"authorizer": authorizer} if authorizer else {}),
-        },
-        "body": base64.b64encode(body).decode() if encoded else text,
-        "isBase64Encoded": encoded,
-    }
+    # API Gateway joins repeated headers and writes names in lower case.
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    seen = HttpRequest(request.method, path, request.url.query.decode(), headers, request.read(), "192.0.2.1")
+    return event_of(seen, authorizer=authorizer)
 
 
 class EventTransport(httpx.BaseTransport):

@@ -14,12 +14,12 @@ import pytest
 
 from app.wiring import event_handler, wire
 from handler import ThroughMangum
+from local.lambda_queue import Queue
 from tests.acting import acting_as
 from tests.deployment import Resources, deployed
 from tests.events_page import Block, command_of, comparable, event_of, of_language
 from tests.jobs.moto_stores import REGION
 from tests.jobs.moto_stores import environment as on_aws
-from tests.lambda_queue import Queue
 from tests.shells import ROOT, Context
 from tests.template import of_type, parsed, translated
 

@@ -14,18 +14,16 @@ class Invoked(NamedTuple):
     failure: str = ""
 
 
-def invoke(function: str, event: Any, tenant: str = "") -> Invoked:
+def invoke(function: str, event: Any) -> Invoked:
     """Invoke a version and wait for its answer.
 
     :param function: the version's ARN.
-    :param tenant: whose environment answers, where the function has one for each.
     :raises StoreUnavailable: where it was not invoked, or is not known to have been.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    named = {"FunctionName": function, "InvocationType": "RequestResponse", "Payload": orjson.dumps(event)}
     try:
-        found = call("lambda", "invoke", **named, **({"TenantId": tenant} if tenant else {}))
+        found = call("lambda", "invoke", FunctionName=function, InvocationType="RequestResponse", Payload=orjson.dumps(event))
         body = found["Payload"].read()
     except (ClientError, BotoCoreError) as error:
         raise unavailable("lambda", "invoke") from error

@@ -1,87 +1,80 @@
-"""The SAM command line on this machine: `sam build`, `sam local invoke`, `sam local start-api`."""
+"""The SAM command line on this machine: `sam build`, `sam local invoke`, `sam local start-api`, `sam local start-lambda`."""
 
+import base64
 import json
-import os
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import numpy as np
 import pytest
 import tritonclient.http as triton
+from botocore import UNSIGNED
+from botocore.config import Config
 from tritonclient.utils import InferenceServerException
 
 from tests import lambda_samples
-from tests.containers import engine
+from tests.containers import aws, engine, sam
 from tests.problems import check_problem
-from tests.shells import free_port
 
 pytestmark = pytest.mark.containers
 
-SAM = str(engine.ROOT / ".venv-sam" / "bin" / "sam")
-# What `sam build` calls the image: the function's name in the template.
-IMAGE = "onnxlambda:latest"
 ROW = [5.1, 3.5, 1.4, 0.2]
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """No account, no telemetry, and a home of its own, where SAM keeps its state. Nothing here reaches AWS."""
-    settings = {key: value for key, value in os.environ.items() if key in {"PATH", "DOCKER_HOST"}}
-    home = str(tmp_path_factory.mktemp("home"))
-    return settings | {"HOME": home, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    """What SAM runs in."""
+    return sam.environment(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
 def template(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """`sam build`: the template with the image that it made."""
     folder = tmp_path_factory.mktemp("sam")
-    done = subprocess.run(
-        [SAM, "build", "--build-dir", folder], cwd=engine.ROOT, env=environment, capture_output=True, text=True, timeout=900, check=False
-    )
-    assert 0 == done.returncode, done.stdout[-3000:] + done.stderr[-3000:]
+    sam.run("build", "--build-dir", folder, env=environment, timeout=900)
     yield folder / "template.yaml"
     # SAM removes its containers itself; this is for the run that was broken off
-    for identity in engine.docker("ps", "--all", "--quiet", "--filter", f"ancestor={IMAGE}").stdout.decode().split():
+    for identity in engine.docker("ps", "--all", "--quiet", "--filter", f"ancestor={sam.IMAGE}").stdout.decode().split():
         engine.docker("rm", "--force", identity)
+
+
+@pytest.fixture(scope="module")
+def over_moto(template: Path) -> Iterator[Path]:
+    """The same over what the template keeps things in."""
+    with aws.reachable(Jobs="on", Inbox="on", Batch="on") as made:
+        sam.lay_out(made)
+        yield sam.over(template, made)
 
 
 @pytest.fixture(scope="module")
 def api(environment: dict[str, str], template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """`sam local start-api`: a client of the API as the template describes it."""
-    port, log = free_port(), tmp_path_factory.mktemp("log") / "start-api.log"
-    # LAZY keeps the container for the next request
-    command = [SAM, "local", "start-api", "--template", template, "--port", str(port), "--skip-pull-image", "--warm-containers", "LAZY"]
-    with log.open("wb") as stream:
-        running = subprocess.Popen(command, cwd=engine.ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
-            ends = time.monotonic() + engine.START_S
-            while True:
-                assert running.poll() is None, log.read_text()[-3000:]
-                assert time.monotonic() < ends, log.read_text()[-3000:]
-                try:
-                    client.get("/health/live")
-                    break
-                except httpx.ConnectError:
-                    time.sleep(0.1)
-            yield client
-    finally:
-        running.send_signal(signal.SIGINT)
-        try:
-            running.wait(60)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait(10)
+    log = tmp_path_factory.mktemp("log") / "start-api.log"
+    with (
+        sam.serving("start-api", "--template", template, env=environment, log=log) as url,
+        httpx.Client(base_url=url, timeout=120) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def functions(environment: dict[str, str], template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """`sam local start-lambda`: boto3's client of it."""
+    log = tmp_path_factory.mktemp("log") / "start-lambda.log"
+    # Nothing is signed, and nothing is sent twice: a failure is the answer.
+    settings = Config(signature_version=UNSIGNED, retries={"max_attempts": 0}, read_timeout=120)
+    with sam.serving("start-lambda", "--template", template, env=environment, log=log) as url:
+        client = boto3.client("lambda", endpoint_url=url, region_name="eu-west-1", config=settings)
+        yield client
+        client.close()
 
 
 def test_image_is_lambdas_own_stage(template: Path) -> None:
     """`sam build` makes the stage without a user, as Lambda wants it, with the same entry as everywhere else."""
-    config: dict[str, Any] = json.loads(engine.docker("image", "inspect", IMAGE).stdout)[0]["Config"]
+    config: dict[str, Any] = json.loads(engine.docker("image", "inspect", sam.IMAGE).stdout)[0]["Config"]
 
     assert template.is_file()
     assert "" == config["User"]
@@ -89,22 +82,59 @@ def test_image_is_lambdas_own_stage(template: Path) -> None:
     assert ["handler.handler"] == config["Cmd"]
 
 
-@pytest.mark.parametrize("name", ["direct-invoke-inputs", "eventbridge-schedule", "http-api-v2-predict", "rest-api-predict"])
-def test_local_invoke(environment: dict[str, str], template: Path, name: str) -> None:
-    """`sam local invoke -e events/….json` prints the sample's answer: samconfig.toml says which of the functions is meant."""
-    event = str(lambda_samples.FOLDER / f"{name}.json")
-    done = subprocess.run(
-        [SAM, "local", "invoke", "--template", template, "--config-file", engine.ROOT / "samconfig.toml", "--event", event],
-        cwd=engine.ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+@pytest.mark.parametrize("name", lambda_samples.names())
+def test_local_invoke(environment: dict[str, str], over_moto: Path, name: str) -> None:
+    """`sam local invoke -e events/….json` prints the answer of every sample, by the function that it is for."""
+    lambda_samples.check(name, sam.invoke(over_moto, name, environment))
 
-    assert 0 == done.returncode, done.stderr[-3000:]
-    lambda_samples.check(name, json.loads(done.stdout))
+
+def test_local_invoke_of_no_function_in_particular(environment: dict[str, str], template: Path) -> None:
+    """samconfig.toml says which of the functions is meant where none is named, and nothing around it is needed."""
+    event = lambda_samples.FOLDER / "http-api-v2-predict.json"
+    answer = sam.run("local", "invoke", "--template", template, "--config-file", sam.CONFIG, "--event", event, env=environment)
+
+    lambda_samples.check("http-api-v2-predict", json.loads(answer))
+
+
+@pytest.mark.parametrize("name", ["direct-invoke-inputs", "http-api-v2-base64", "kinesis"])
+def test_lambda_invoke(functions: Any, name: str) -> None:
+    """boto3's `lambda.invoke` gets the answer of a sample."""
+    answer = functions.invoke(FunctionName="OnnxLambda", Payload=json.dumps(lambda_samples.event(name)))
+
+    assert 200 == answer["StatusCode"]
+    assert "FunctionError" not in answer
+    lambda_samples.check(name, json.loads(answer["Payload"].read()))
+
+
+def test_lambda_invoke_of_tensors(functions: Any) -> None:
+    """Raw tensors go through an event and its answer in base64, as API Gateway sends them."""
+    rows = np.array([ROW, [7.0, 3.2, 4.7, 1.4]], np.float32)
+    outputs = [triton.InferRequestedOutput("output_probability", binary_data=True)]
+    given = triton.InferInput("X", list(rows.shape), "FP32").set_data_from_numpy(rows)
+    body, length = triton.InferenceServerClient.generate_request_body([given], outputs=outputs)
+    event = lambda_samples.event("http-api-v2-base64") | {"rawPath": "/v2/models/iris/infer", "body": base64.b64encode(body).decode()}
+    event["headers"] = {"inference-header-content-length": str(length)}
+    answer = json.loads(functions.invoke(FunctionName="OnnxLambda", Payload=json.dumps(event))["Payload"].read())
+    header = int({name.lower(): value for name, value in answer["headers"].items()}["inference-header-content-length"])
+
+    assert 200 == answer["statusCode"], answer
+    assert answer["isBase64Encoded"] is True
+    assert (2, 3) == np.frombuffer(base64.b64decode(answer["body"])[header:], np.float32).reshape(2, -1).shape
+
+
+def test_lambda_invoke_that_nobody_waits_for(functions: Any) -> None:
+    """An asynchronous invoke is taken at once."""
+    answer = functions.invoke(FunctionName="OnnxLambda", InvocationType="Event", Payload=b'{"warmup": true}')
+
+    assert 202 == answer["StatusCode"]
+
+
+def test_lambda_invoke_that_fails(functions: Any) -> None:
+    """An event that nobody knows is answered with the function's error."""
+    answer = functions.invoke(FunctionName="OnnxLambda", Payload=json.dumps(lambda_samples.UNKNOWN))
+
+    # Not by FunctionError: SAM guesses, and takes an error with a stack trace for an answer.
+    assert "UnknownEvent" == json.loads(answer["Payload"].read())["errorType"]
 
 
 def test_api_predicts(api: httpx.Client) -> None:

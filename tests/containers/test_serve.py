@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 from onnx import TensorProto
 
 from tests import graphs
@@ -78,18 +77,6 @@ def test_stops_when_asked(image: str, signal: str) -> None:
 
         assert b"0" == code, engine.logs(identity)
         assert time.monotonic() - started < 2
-
-
-def test_compose_file_says_the_same() -> None:
-    """compose.yaml serves on this machine's port 8080 alone, with the restrictions that the tests above serve under."""
-    (service,) = yaml.safe_load((engine.ROOT / "compose.yaml").read_text())["services"].values()
-
-    assert "serve" == service["command"]
-    assert ["127.0.0.1:8080:8080"] == service["ports"]
-    assert service["read_only"] is True
-    assert ["/tmp"] == service["tmpfs"]
-    assert ["ALL"] == service["cap_drop"]
-    assert [] == [key for key in service if key not in {"build", "command", "ports", "read_only", "tmpfs", "cap_drop", "security_opt"}]
 
 
 def test_models_of_your_own(image: str, tmp_path: Path) -> None:

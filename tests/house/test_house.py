@@ -21,6 +21,7 @@ OWNERS = {
         "app/jobs/aws_backend.py",
         "app/jobs/aws_queues.py",
         "app/storage/aws_clients.py",
+        "app/storage/releases.py",
         "app/storage/s3.py",
         "app/storage/s3_parts.py",
         "app/storage/s3_requests.py",

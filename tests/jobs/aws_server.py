@@ -12,33 +12,17 @@ import functools
 import hashlib
 import hmac
 import io
-import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 from urllib.parse import unquote
 
 import moto.sqs.models
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import make_server
+
+from local.moto_server import Application, Environ, Orderly, StartResponse, moto_application, serve
 
 SECRET = "secret"
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
-Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 # A fault answers a request instead of moto, or passes it on.
 Fault = Callable[[Application, Environ, StartResponse], Iterable[bytes]]
-
-
-class KeptAlive(MotoRequestHandler):
-    """Connections stay open, as AWS's do."""
-
-    protocol_version = "HTTP/1.1"
-    # Headers and body are two packets: without this each answer waits for the first one's acknowledgement.
-    disable_nagle_algorithm = True
-
-    def log_request(self, *args: Any, **kwargs: Any) -> None:
-        """Say nothing."""
 
 
 class AwsServer:
@@ -48,14 +32,12 @@ class AwsServer:
         self.faults: list[tuple[str, Fault]] = []
         self.requests: list[str] = []
         self.ahead_s = 0.0
-        self._moto: Application = DomainDispatcherApplication(create_backend_app)
-        self._records = threading.Lock()
+        self._moto: Application = moto_application()
+        self._orderly = Orderly(self._ask_moto)
         # moto's own clock for queues; the process has one server.
         moto.sqs.models.unix_time_millis = lambda: self.now() * 1000
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=KeptAlive)
-        self._server.daemon_threads = True
+        self._server = serve(self._answer, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
         atexit.register(self._server.shutdown)
 
     def now(self) -> float:
@@ -87,12 +69,10 @@ class AwsServer:
             text = f"<Error><Code>{refusal}</Code></Error>".encode()
             start_response("403 Forbidden" if refusal != "BadDigest" else "400 Bad Request", [("content-length", str(len(text)))])
             return [text]
-        if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB"):
-            with self._records:
-                return list(self._moto(environ, start_response))
-        if "HTTP_X_AMZ_CHECKSUM_SHA256" in environ:
-            # S3 keeps a checksum with the object by its header alone, moto by the name of the algorithm.
-            environ["HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM"] = "SHA256"
+        return self._orderly(environ, start_response)
+
+    def _ask_moto(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        # What stands before moto is changed by tests.
         return self._moto(environ, start_response)
 
 

@@ -18,11 +18,8 @@ from app.jobs.webhook_address import AddressPolicy, check_url
 from app.jobs.webhook_connection import MAX_ANSWER_BYTES, open_socket
 from app.jobs.webhook_request import Outcome, send
 from app.jobs.webhook_signature import parse_secrets
+from local.authority import DAY, HOST, NOW, Authority
 from tests.jobs.webhook_receivers import (
-    DAY,
-    HOST,
-    NOW,
-    Authority,
     Behaviour,
     Receiver,
     answers,

@@ -215,7 +215,7 @@ FOREIGN = [
     {"inputs": [[1, 2, 3, 4]], "Records": []},
     {"inputs": [[1, 2, 3, 4]], "requestContext": {"http": {"method": "POST"}}},
     {"model": "iris"},
-    {"Items": [], "BatchInput": {}},
+    {"Items": [], "BatchInput": {}, "inputs": []},
 ]
 
 

@@ -20,8 +20,12 @@ SERVICES = {
     **{name: name for name in ("apigateway", "cloudformation", "codedeploy", "dynamodb", "ec2", "ecr", "events", "firehose", "iam")},
     **{name: name for name in ("kinesis", "kms", "lambda", "logs", "s3", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts")},
     "cloudwatch": "cloudwatch",
+    "xray": "xray",
     "stepfunctions": "states",
 }
+# Segments are nobody's, and X-Ray knows no resource for them; a sample of what is answered goes to a bucket of the owner's.
+TRACED = ("GetSamplingRules", "GetSamplingTargets", "PutTelemetryRecords", "PutTraceSegments")
+CAPTURING = ("OnnxLambda", "JobsWorker")
 # Of S3 many actions are no operations: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 S3_ACTIONS = (
     "GetObjectVersion",
@@ -74,6 +78,7 @@ def asked(stack: Account) -> Iterator[tuple[str, str, str]]:
     yield f"{GIVEN['InputBucket']}/*", f"arn:aws:s3:::{GIVEN['InputBucket']}/object", ""
     yield GIVEN["InputBucket"], f"arn:aws:s3:::{GIVEN['InputBucket']}", ""
     here = "eu-west-1:123456789012"
+    yield "captures/*", "arn:aws:s3:::captures/of/flowers/2026/capture.jsonl", ""
     yield "replies", f"arn:aws:sqs:{here}:replies", ""
     for service, rest in {
         "sqs": "another",
@@ -131,6 +136,10 @@ def by_lambda(function: str) -> set[Right]:
             destination = properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
             if destination:
                 found.add(("sqs:SendMessage", destination["Fn::GetAtt"][0], ""))
+    if stack.parameters.get("Tracing") == "xray" and "TracingPolicy" in stack.resources:
+        found |= {(f"xray:{action}", "everything", "") for action in TRACED}
+    if function in CAPTURING and stack.parameters.get("Capture"):
+        found.add(("s3:PutObject", "captures/*", ""))
     return found | BY_POLLERS.get(function, set())
 
 

@@ -113,7 +113,7 @@ def test_services_send_to_queues_for_one_source_of_one_account(resources: dict[s
         "RequestsQueue": SOURCES["TopicArn"],
         "RequestsDeadQueue": SOURCES["TopicArn"],
         "FailuresQueue": {"Fn::GetAtt": ["RequestsRule", "Arn"]},
-        "InboxQueue": {"Fn::Sub": f"arn:aws:s3:::{bucket}"},
+        "InboxQueue": {"Fn::Sub": [f"arn:aws:s3:::{bucket[0]}", bucket[1]]},
     } == sources
 
 

@@ -1,0 +1,1 @@
+"""What stands around the functions on one machine: `local/`."""
