@@ -25,7 +25,7 @@ from tests.jobs.aws_server import AwsServer, aws_server
 from tests.jobs.moto_stores import REGION, environment
 from tests.policies import JOBS, Gate
 from tests.role_calls import unknown
-from tests.shells import EventTransport, emulator
+from tests.shells import EventTransport, emulator, runtimes
 from tests.template_values import PSEUDO, Values
 
 Invoke = Callable[[Any], Any]
@@ -166,17 +166,7 @@ class Deployment:
 
     def runtimes(self, function: str) -> list[int]:
         """The process of a function's runtime, as a list of one, or of none where it is not running."""
-        found = []
-        for place in Path("/proc").iterdir():
-            try:
-                command = (place / "cmdline").read_bytes()
-                wanted = b"awslambdaric" in command and b"aws-lambda-rie" not in command
-                if wanted and f"FUNCTION_MARK={self._mark(function)}".encode() in (place / "environ").read_bytes().split(b"\0"):
-                    found.append(int(place.name))
-            except OSError:
-                # Another process, or gone meanwhile.
-                continue
-        return found
+        return runtimes("FUNCTION_MARK", self._mark(function))
 
     def _mark(self, function: str) -> str:
         return f"{function}-{self.made.values.value({'Ref': 'AWS::StackName'})}-{os.getpid()}"

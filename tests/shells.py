@@ -192,3 +192,18 @@ def copy_models(target: Path) -> Path:
     """The repository's own models, without what a build may have left beside them."""
     shutil.copytree(ROOT / "models", target, ignore=shutil.ignore_patterns("*.prepared.*", "models.lock"))
     return target
+
+
+def runtimes(variable: str, mark: str) -> list[int]:
+    """The processes of awslambdaric in whose environment a variable has this value: one, or none where it is not running."""
+    found = []
+    for place in Path("/proc").iterdir():
+        try:
+            command = (place / "cmdline").read_bytes()
+            wanted = b"awslambdaric" in command and b"aws-lambda-rie" not in command
+            if wanted and f"{variable}={mark}".encode() in (place / "environ").read_bytes().split(b"\0"):
+                found.append(int(place.name))
+        except OSError:
+            # Another process, or gone meanwhile.
+            continue
+    return found

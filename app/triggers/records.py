@@ -8,6 +8,8 @@ from app.errors import Problem
 
 # What of an invocation is kept to write down what was done.
 _SHARE_TO_WRITE, _MOST_TO_WRITE_S = 0.1, 10.0
+# A call to AWS needs more than a second; of a short invocation half is kept.
+_LEAST_TO_WRITE_S, _LARGEST_SHARE = 2.5, 0.5
 _LAST_CALL_S = 0.5
 # Without a context, as in a test, an invocation has Lambda's longest time.
 _LONGEST_S = 900.0
@@ -45,4 +47,5 @@ def times_of(context: Any) -> Times:
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     left_s = _LONGEST_S if remaining is None else remaining() / 1000
     now = time.monotonic()
-    return Times(now + left_s - min(_MOST_TO_WRITE_S, left_s * _SHARE_TO_WRITE), now + left_s - _LAST_CALL_S)
+    to_write_s = min(_MOST_TO_WRITE_S, max(_LEAST_TO_WRITE_S, left_s * _SHARE_TO_WRITE), left_s * _LARGEST_SHARE)
+    return Times(now + left_s - to_write_s, now + left_s - _LAST_CALL_S)

@@ -19,7 +19,7 @@ from tests.jobs.aws_faults import dropped, meanwhile, refusal
 from tests.jobs.aws_server import AwsServer
 from tests.jobs.moto_stores import REGION, environment, moto_names
 from tests.results.worlds import messages
-from tests.shells import emulator
+from tests.shells import emulator, runtimes
 
 VISIBILITY_S = 180
 RECEIVES = 3
@@ -208,7 +208,7 @@ def test_a_crash_between_result_and_acknowledgement(function: Function) -> None:
     """A function that is killed when its results are kept, and before it says so, answers again: under the same ids, and none is lost."""
     asked = questions()
     ids = asked.queue.put(*map(row, range(5)))
-    (runtime,) = runtimes(function)
+    (runtime,) = runtimes(MARK, function.mark)
     function.server.fail("SendMessageBatch", meanwhile(lambda: os.kill(runtime, signal.SIGKILL)))
     asked.queue.deliver(function.invoke)
     before = replies(function.replies)
@@ -221,21 +221,6 @@ def test_a_crash_between_result_and_acknowledgement(function: Function) -> None:
     assert 0 == asked.queue.size()
     assert set(ids) == set(before) == set(after)
     assert all(alike(before[record][0].body, after[record][0].body) for record in ids)
-
-
-def runtimes(function: Function) -> list[int]:
-    """The process of the function's runtime, as a list of one."""
-    found = []
-    for place in Path("/proc").iterdir():
-        try:
-            command = (place / "cmdline").read_bytes()
-            wanted = b"awslambdaric" in command and b"aws-lambda-rie" not in command
-            if wanted and f"{MARK}={function.mark}".encode() in (place / "environ").read_bytes().split(b"\0"):
-                found.append(int(place.name))
-        except OSError:
-            # Another process, or gone meanwhile.
-            continue
-    return found
 
 
 def test_results_that_cannot_be_kept(function: Function) -> None:

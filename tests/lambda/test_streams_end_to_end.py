@@ -1,6 +1,8 @@
 """Topics, streams and buses as far as one machine goes: their events to awslambdaric under AWS's emulator, and the results in a queue."""
 
 import json
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,13 +12,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from app.storage.aws_clients import client
-from tests import lambda_samples, lambda_samples_s3
-from tests.jobs.aws_faults import refusal
+from tests import graphs, lambda_samples, lambda_samples_s3
+from tests.jobs.aws_faults import meanwhile, refusal
 from tests.jobs.aws_server import AwsServer
 from tests.jobs.moto_stores import environment, moto_names
 from tests.lambda_streams import SOURCES, bodies
 from tests.results.worlds import messages
-from tests.shells import copy_models, emulator
+from tests.shells import copy_models, emulator, runtimes
 from tests.triggers.stream_events import bus_event, kafka_event, kafka_id, named, sns_event
 
 FLOWERS = [[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4], [6.3, 3.3, 6.0, 2.5]]
@@ -28,6 +30,7 @@ POISON = [
     ({"model": "nobody", "inputs": {"X": [[1.5, 2.5, 3.5, 4.5]]}}, "unknown-model"),
     ({"specversion": "0.3", "inputs": {"Y": [[1.5]]}}, None),
 ]
+MARK = "STREAMS_MARK"
 # How often a request to AWS is tried.
 ATTEMPTS = 5
 
@@ -39,7 +42,10 @@ class Aws(NamedTuple):
     results: str
     replies: str
     models: Path
+    mark: str
     invoke: Callable[[Any], Any]
+    # the same function with a few seconds for an invocation
+    short: Callable[[Any], Any]
 
     def told(self, queue: str = "") -> dict[str, Any]:
         """The results that came to a queue since the last look: status and body by record, where each came once."""
@@ -59,8 +65,12 @@ def _aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     with moto_names() as (server, names), ExitStack() as stack:
         lambda_samples_s3.lay_out()
         queues = [client("sqs").create_queue(QueueName=f"{names.table}-{what}")["QueueUrl"] for what in ("results", "replies")]
+        graphs.put(folder, "slow", graphs.slow())
+        mark = f"streams-{os.getpid()}"
         settings = {"RESULTS_TO": queues[0], "REPLY_QUEUE_URLS": queues[1], **lambda_samples_s3.SETTINGS, **environment(server.url)}
-        yield Aws(server, *queues, folder, stack.enter_context(emulator(folder, **settings)))
+        invoke = stack.enter_context(emulator(folder, **settings, **{MARK: mark}))
+        short = stack.enter_context(emulator(folder, **settings, AWS_LAMBDA_FUNCTION_TIMEOUT="4"))
+        yield Aws(server, *queues, folder, mark, invoke, short)
 
 
 @pytest.fixture
@@ -159,6 +169,38 @@ def test_results_that_are_not_kept(aws: Aws, name: str) -> None:
     assert {} == aws.told()
     assert set() == source.failed([aws.invoke(event) for event in events])
     assert everything == aws.told().keys()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_crash_between_result_and_acknowledgement(aws: Aws, name: str) -> None:
+    """A function that is killed when its results are kept, and before it says so, is asked again: each result comes again under its id."""
+    source = SOURCES[name]
+    event = source.events([flower(0)])[0]
+    # The emulator starts the runtime at the first invocation.
+    aws.invoke(event)
+    aws.told()
+    (runtime,) = runtimes(MARK, aws.mark)
+    aws.server.fail("SendMessageBatch", meanwhile(lambda: os.kill(runtime, signal.SIGKILL)))
+    answer = aws.invoke(event)
+    before = aws.told()
+    # Whatever the emulator says of a runtime that died is no answer, so that the source gives the event again.
+    assert not isinstance(answer, dict) or "errorType" in answer
+
+    assert set() == source.failed([aws.invoke(event)])
+    assert {source.record_id(0)} == before.keys() == aws.told().keys()
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in {"sns", "eventbridge"}])
+def test_a_deadline_in_the_middle(aws: Aws, name: str) -> None:
+    """What has its result when the time is up is done; the rest is named and comes again, and none is half done."""
+    source = SOURCES[name]
+    (event,) = source.events([flower(0), {"model": "slow", "inputs": 10**9}, flower(2)])
+    answer = aws.short(event)
+    told = aws.told()
+
+    assert {source.record_id(1)} == source.failed([answer])
+    assert {source.record_id(0), source.record_id(2)} == told.keys()
+    assert all(is_of_flower(place, told[source.record_id(place)]) for place in (0, 2))
 
 
 def test_a_sender_says_where_to_answer(aws: Aws) -> None:
