@@ -1,6 +1,7 @@
 """The engine that answers records, with models of the tests and a place in memory for its results."""
 
 import io
+import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ from app.triggers.requests import Reference
 from app.wiring import open_repository
 from tests import graphs
 from tests.shells import copy_models
+
+
+_NUMBERS = itertools.count()
 
 
 class Place:
@@ -46,7 +50,10 @@ class Engine:
         self.objects: dict[str, bytes] = {}
         self.deadlines: list[float] = []
         self.predictor = Predictor(open_repository(Settings(model_dir=str(models))), max_body_bytes=10**7, max_result_bytes=10**7)
-        observer = Observer(service=f"tests-{id(self)}", level="INFO", namespace=None, log_values=False, stream=self.lines, cold_start=None)
+        # Powertools keeps a logger and its stream by name.
+        observer = Observer(
+            service=f"tests-{next(_NUMBERS)}", level="INFO", namespace=None, log_values=False, stream=self.lines, cold_start=None
+        )
         places = {"usual": self.place} | dict.fromkeys(reply_to, self.replies)
         outcomes = Outcomes(places.__getitem__, results_to="usual" if told else "", reply_to=reply_to)
         self.deliveries = Deliveries(self.predictor, observer, outcomes, self._fetch, self.deadlines.append)
