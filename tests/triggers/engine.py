@@ -24,7 +24,6 @@ from app.wiring import open_repository
 from tests import graphs
 from tests.shells import copy_models
 
-
 _NUMBERS = itertools.count()
 
 
