@@ -8,8 +8,8 @@ from app.errors import Problem
 from app.results import Result
 from app.results.cloud_event import event_of
 from app.results.json_record import record_of
-from app.results.sending import Entry, Limits, Refusal, Service, built, send, too_large
-from app.storage.aws_clients import call, within
+from app.results.sending import Entry, Limits, Refusal, Service, kept, too_large
+from app.storage.aws_clients import call
 from app.storage.aws_errors import THROTTLED
 
 # "PutEvents": ten entries, together less than 1 MB
@@ -33,10 +33,7 @@ class EventBus:
 
     def put(self, results: Sequence[Result]) -> list[Problem | None]:
         """Put an event for each result on the bus."""
-        entries, problems = built(results, self._entry)
-        with within():
-            problems |= send(self._service, entries.values())
-        return [problems.get(place) for place in range(len(results))]
+        return kept(self._service, results, self._entry)
 
     def _entry(self, place: int, result: Result) -> Entry:
         kind = "PredictionFailed" if result.problem else "PredictionCompleted"

@@ -7,8 +7,8 @@ import orjson
 from app.errors import Problem
 from app.results import Result
 from app.results.json_record import record_of
-from app.results.sending import Entry, Limits, Refusal, Service, built, send, too_large
-from app.storage.aws_clients import call, within
+from app.results.sending import Entry, Limits, Refusal, Service, kept, too_large
+from app.storage.aws_clients import call
 
 # "PutRecordBatch": 500 records, of 1,000 KiB each before base64, in a request of 4 MiB
 # (https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html).
@@ -25,10 +25,7 @@ class Firehose:
 
     def put(self, results: Sequence[Result]) -> list[Problem | None]:
         """Give results to the stream; a line may come twice, with one ``id``."""
-        entries, problems = built(results, self._entry)
-        with within():
-            problems |= send(self._service, entries.values())
-        return [problems.get(place) for place in range(len(results))]
+        return kept(self._service, results, self._entry)
 
     @staticmethod
     def _entry(place: int, result: Result) -> Entry:

@@ -1,6 +1,5 @@
 """Results as objects under a prefix of a bucket: one a record, under the same key each time, checked by S3 against its SHA-256."""
 
-import base64
 import hashlib
 import re
 from collections.abc import Sequence
@@ -9,8 +8,9 @@ from urllib.parse import quote
 
 from app.errors import Problem, ResultTooLarge
 from app.results import Result
-from app.results.sending import Entry, Limits, Refusal, Service, built, send
-from app.storage.aws_clients import call, within
+from app.results.sending import Entry, Limits, Refusal, Service, kept
+from app.storage.aws_clients import call
+from app.storage.s3_requests import checked
 
 _SUFFIXES = {
     "application/json": "json",
@@ -46,17 +46,13 @@ class S3Prefix:
 
     def put(self, results: Sequence[Result]) -> list[Problem | None]:
         """Put an object for each result, in the place of one that a delivery before has put."""
-        entries, problems = built(results, self._entry)
-        with within():
-            problems |= send(self._service, entries.values())
-        return [problems.get(place) for place in range(len(results))]
+        return kept(self._service, results, self._entry)
 
     def _entry(self, place: int, result: Result) -> Entry:
         written: dict[str, Any] = {
             "Key": self._prefix + key_of(result),
-            "Body": result.body,
+            **checked(result.body),
             "ContentType": result.content_type,
-            "ChecksumSHA256": base64.b64encode(hashlib.sha256(result.body).digest()).decode(),
             "Metadata": _metadata(result),
         }
         return Entry(place, len(result.body), written)

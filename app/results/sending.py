@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.errors import InternalError, Problem, ResultTooLarge, StoreUnavailable
 from app.results import Result
-from app.storage.aws_clients import attempts, unavailable
+from app.storage.aws_clients import attempts, unavailable, within
 from app.storage.aws_errors import codes_of, is_transient, told
 
 # Fewer than the ten connections that a client of botocore keeps.
@@ -75,6 +75,14 @@ def built(results: Sequence[Result], build: Callable[[int, Result], Entry]) -> t
             problems[place].__cause__ = error
             _log.warning("a result could not be written: %s", type(error).__name__)
     return entries, problems
+
+
+def kept(service: Service, results: Sequence[Result], build: Callable[[int, Result], Entry]) -> list[Problem | None]:
+    """Write and send results that have no order; see :meth:`app.results.Sink.put`."""
+    entries, problems = built(results, build)
+    with within():
+        problems |= send(service, entries.values())
+    return [problems.get(place) for place in range(len(results))]
 
 
 def too_large(size: int, limit: int, place: str) -> ResultTooLarge:
