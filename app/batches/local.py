@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from app.errors import SettingError, StoreUnavailable
+from app.storage.durable import flush_folder
 
 try:
     import fcntl
@@ -124,7 +125,7 @@ class _LocalOutput:
             os.fsync(self._file.fileno())
             if not self._named():
                 return False
-            _flush(self._target.parent)
+            flush_folder(self._target.parent)
         return True
 
     def _named(self) -> bool:
@@ -152,7 +153,7 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _flush(folder.parent)
+        flush_folder(folder.parent)
 
 
 def _is_text(name: str) -> bool:
@@ -192,16 +193,6 @@ def _forget_parts(folder: Path) -> None:
         with suppress(OSError), part.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink()
-
-
-def _flush(folder: Path) -> None:
-    # A new name is durable with its folder, not with its file (fsync(2)). Windows opens no folder and needs none of it.
-    if os.name == "posix":
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode
 
 from app.errors import SettingError
 from app.storage import Announced, Found, Linked, Upload
+from app.storage.durable import flush_folder
 from app.storage.failures import damaged, failed
 
 # No part is empty or begins with a dot: no "..", and nothing of the folder's own.
@@ -102,7 +103,7 @@ class FileStorage:
         path = self._path(key)
         with _answering(), suppress(FileNotFoundError):
             path.unlink()
-            _flush(path.parent)
+            flush_folder(path.parent)
 
     def link(self, key: str, *, seconds: int, content_type: str) -> str:
         """An address on the server itself; :meth:`check_link` takes it."""
@@ -150,9 +151,9 @@ class FileStorage:
     def _place(self, part: Path, target: Path) -> None:
         if not target.parent.exists():
             target.parent.mkdir(mode=0o700, exist_ok=True)
-            _flush(self._folder)
+            flush_folder(self._folder)
         part.replace(target)
-        _flush(target.parent)
+        flush_folder(target.parent)
 
     @contextmanager
     def _part(self) -> Iterator[Path]:
@@ -183,7 +184,7 @@ class FileStorage:
                 except OSError:
                     # Some mounts have no second names.
                     part.rename(path)
-            _flush(self._folder)
+            flush_folder(self._folder)
         secret = path.read_bytes()
         if len(secret) != _SECRET_BYTES:
             raise SettingError("the key for addresses in the storage's folder is damaged: delete .addresses.key there.")
@@ -212,16 +213,6 @@ def _name(key: str) -> str:
     if len(key) > _LONGEST_KEY or not _KEY.fullmatch(key):
         raise ValueError("A key has letters, digits and -_. in parts between single slashes, and at most 240 characters.")
     return key.replace("/", "~")
-
-
-def _flush(folder: Path) -> None:
-    # A new name is durable with its folder, not with its file (fsync(2)). Windows opens no folder and needs none of it.
-    if os.name == "posix":
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 def _write(path: Path, body: bytes) -> None:

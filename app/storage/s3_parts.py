@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterator
 
-from app.storage.s3_requests import MISSING, Refused, ask, checked, listed
+from app.storage.s3_requests import Refused, ask, checked, listed
+from app.storage.s3_streams import S3Source
 
 _IS_THERE = frozenset({"PreconditionFailed"})
 
@@ -41,12 +42,8 @@ class S3Parts:
 
 def version_of(bucket: str, key: str) -> str | None:
     """What names an object's very bytes: its version id, else its ETag; None where there is no such object."""
-    try:
-        answer = ask("head_object", MISSING, Bucket=bucket, Key=key)
-    except Refused:
-        return None
-    version = answer.get("VersionId", "null")
-    return str(version) if version != "null" else str(answer["ETag"]).strip('"')
+    found = S3Source.find(bucket, key)
+    return None if found is None else found.version
 
 
 def listing_version(bucket: str, prefix: str) -> str | None:
